@@ -1,0 +1,257 @@
+"""What moving the price costs: temporary impact, permanent impact, and the spread."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import cvxpy as cp
+import numpy as np
+import pandas as pd
+
+from acopt.errors import DataError, ModelError
+from acopt.market.impact_models import ImpactModel, permanent_matrix
+from acopt.market.labels import Array, Data, by_asset_pair, symmetric
+from acopt.model.algebra import Cost, Parameters
+from acopt.model.paths import Paths, Trajectory
+from acopt.model.setting import Setting
+
+
+class TemporaryImpact(Cost):
+    """
+    Cost of trading fast: each share pays in proportion to the rate at which it is traded.
+
+    sum_k u_k' H_k u_k / tau_k,  H_k = diag(eta_k), or a positive semidefinite matrix (cross-impact)
+
+    Parameters
+    ----------
+    eta : currency*time/share^2: scalar (one asset), by asset, by interval, both, a DataFrame asset x
+        asset or an array (n, n) or (N, n, n) for cross-impact; the market's impact model by default.
+
+    Raises
+    ------
+    DataError
+        eta is negative or NaN, a label is missing, a cross-impact matrix is not symmetric.
+    ModelError
+        No eta and no impact model in the market.
+
+    References
+    ----------
+    Almgren & Chriss (2000), section 1.2; Huberman & Stanzl (2004) for symmetry.
+    """
+
+    kind = "money"
+
+    def __init__(self, eta: Data | None = None, *, name: str | None = None) -> None:
+        self.eta = eta
+        self.name = name or type(self).__name__
+
+    def coefficient(self, setting: Setting) -> Array:
+        """H: (N, n) diagonals or (N, n, n); infinite where there is no volume to trade with."""
+        if self.eta is None:
+            return _impact(setting, self.name).temporary(setting.market)
+        matrices = _cross_impact(self.eta, setting)
+        if matrices is not None:
+            return matrices
+        return setting.coefficient(self.eta, "TemporaryImpact eta", sign="nonnegative", price_units=True)
+
+    def curvature(self, setting: Setting) -> Array:
+        """H_k / tau_k."""
+        h = self.coefficient(setting)
+        return np.asarray(h / (setting.durations if h.ndim == 2 else setting.durations[:, :, None]))
+
+    def values(self, path: Trajectory) -> Array:
+        """u_ki (H_k v_k)_i, with v_k = u_k / tau_k."""
+        h = self.coefficient(path.setting)
+        if h.ndim == 3:
+            return np.asarray(path.trades * np.einsum("kij,kj->ki", h, path.rates))
+        paid = np.zeros_like(path.trades)
+        np.multiply(h, path.rates, out=paid, where=path.trades != 0)
+        return np.asarray(path.trades * paid)
+
+
+class PermanentImpact(Cost):
+    """
+    Cost of moving the price for good, on the shares that are still to be traded.
+
+    1/2 S' Gamma S - 1/2 sum_k u_k' Gamma u_k,  S = sum_k u_k (= -X when complete)
+
+    Parameters
+    ----------
+    gamma : Gamma, currency/share^2: scalar (one asset), by asset, or asset x asset, symmetric (an
+        asymmetric one allows manipulation); the market's impact model by default.
+    own : "full" as above (a trade does not pay its own permanent move); "half" leaves the second sum
+        out (Obizhaeva & Wang: a trade pays half of its own move).
+
+    Raises
+    ------
+    DataError
+        gamma is NaN, negative, asymmetric, or lacks a label.
+    ModelError
+        Together with the temporary impact the cost is not convex on this grid; says how many intervals
+        would do. With unfilled orders allowed, Gamma must be positive semidefinite.
+
+    References
+    ----------
+    Almgren & Chriss (2000), equation (4); Obizhaeva & Wang (2013); Huberman & Stanzl (2004).
+    """
+
+    kind = "money"
+
+    def __init__(
+        self, gamma: Data | None = None, *, own: Literal["full", "half"] = "full", name: str | None = None
+    ) -> None:
+        if own not in ("full", "half"):
+            raise DataError(f"PermanentImpact own={own!r}: 'full' or 'half' is expected")
+        self.gamma, self.own = gamma, own
+        self.name = name or type(self).__name__
+
+    def matrix(self, setting: Setting) -> Array:
+        """Gamma (n, n)."""
+        if self.gamma is None:
+            return _impact(setting, self.name).permanent(setting.market)
+        return symmetric(
+            permanent_matrix(self.gamma, setting.assets),
+            setting.assets,
+            what="PermanentImpact gamma",
+            advice="; an asymmetric cross-impact lets a round trip earn money (Huberman & Stanzl 2004)",
+        )
+
+    def curvature(self, setting: Setting) -> Array | None:
+        """-1/2 Gamma in every interval, unless own='half'."""
+        if self.own == "half":
+            return None
+        gamma = self.matrix(setting)
+        diagonal = np.diag(gamma)
+        if np.array_equal(gamma, np.diag(diagonal)):
+            return np.broadcast_to(-0.5 * diagonal, setting.shape)
+        return np.broadcast_to(-0.5 * gamma, (setting.shape[0], *gamma.shape))
+
+    def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
+        """1/2 X' Gamma X, a constant, when the order completes; otherwise a root of 1/2 Gamma."""
+        gamma = self.matrix(setting)
+        if setting.complete:
+            return {"whole": np.asarray(0.5 * weight * setting.remaining @ gamma @ setting.remaining)}
+        values, vectors = np.linalg.eigh(gamma)
+        if len(values) and values[0] < -1e-10 * max(np.abs(values).max(), 1e-300):
+            raise ModelError(
+                f"{self.name}: gamma has the negative eigenvalue {values[0]:.6g}; with unfilled orders allowed its "
+                "cost is not convex. Require completion, or give a positive semidefinite gamma"
+            )
+        return {"root": np.sqrt(0.5 * weight) * vectors * np.sqrt(np.maximum(values, 0.0))}
+
+    def constant(self, setting: Setting) -> float:
+        """1/2 X' Gamma X when the order completes."""
+        if not setting.complete:
+            return 0.0
+        return float(0.5 * setting.remaining @ self.matrix(setting) @ setting.remaining)
+
+    def expression(self, path: Paths, data: Parameters) -> cp.Expression:
+        """1/2 S' Gamma S."""
+        if path.complete:
+            return data["whole"]
+        total = path.variable[-1] - path.variable[0]
+        return cp.sum_squares(total @ data["root"])
+
+    def values(self, path: Trajectory) -> Array:
+        """u_ki (Gamma sum_{j<k} u_j)_i: what earlier trades added to the price of this one."""
+        gamma = self.matrix(path.setting)
+        before = np.cumsum(path.trades, axis=0) - path.trades
+        if self.own == "half":
+            before = before + 0.5 * path.trades
+        return np.asarray(path.trades * (before @ gamma))
+
+
+class SpreadCost(Cost):
+    """
+    Cost of crossing the spread: half of it for every share.
+
+    sum_k eps_k' |u_k|
+
+    Parameters
+    ----------
+    half_spread : eps, currency/share: scalar (one asset), by asset, by interval, or both; half of the
+        market's spread by default.
+
+    Raises
+    ------
+    DataError
+        A half-spread is negative or NaN, or a label is missing.
+    ModelError
+        No half-spread, and no spread in the market.
+
+    References
+    ----------
+    Almgren & Chriss (2000), equation (7).
+    """
+
+    kind = "money"
+
+    def __init__(self, half_spread: Data | None = None, *, name: str | None = None) -> None:
+        self.half_spread = half_spread
+        self.name = name or type(self).__name__
+
+    def coefficient(self, setting: Setting) -> Array:
+        """eps (N, n)."""
+        if self.half_spread is None:
+            return np.broadcast_to(0.5 * setting.market.spreads, setting.shape)
+        return setting.coefficient(self.half_spread, "SpreadCost half_spread", sign="nonnegative", price_units=True)
+
+    def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
+        """Return eps signed by the order's direction where trades are one-sided, eps on |u| elsewhere."""
+        epsilon = weight * self.coefficient(setting)
+        return {
+            "signed": np.where(setting.one_sided, epsilon * setting.direction, 0.0),
+            "unsigned": np.where(setting.one_sided, 0.0, epsilon),
+        }
+
+    def expression(self, path: Paths, data: Parameters) -> cp.Expression:
+        """sum eps |u|; where a constraint fixes the sign, |u| is linear and needs no kink."""
+        cost: cp.Expression = 0
+        if path.one_sided.any():
+            cost = cost + cp.sum(cp.multiply(data["signed"], path.trades))
+        if not path.one_sided.all():
+            cost = cost + cp.sum(cp.multiply(data["unsigned"], path.size))
+        return cost
+
+    def values(self, path: Trajectory) -> Array:
+        """eps |u|."""
+        return np.asarray(self.coefficient(path.setting) * np.abs(path.trades))
+
+
+def _impact(setting: Setting, name: str) -> ImpactModel:
+    if setting.market.impact is None:
+        raise ModelError(
+            f"{name} has no coefficient: give it one, or give the market an impact model "
+            "(Market(impact=LinearImpact(...)), SquareRootImpact, AlmgrenEtAl2005 or ImpactCoefficients)"
+        )
+    return setting.market.impact
+
+
+def _cross_impact(eta: Data, setting: Setting) -> Array | None:
+    """(N, n, n) when eta is a matrix between assets, else None."""
+    n, m = setting.shape
+    what = "TemporaryImpact eta"
+    if isinstance(eta, pd.DataFrame):
+        square = eta.shape[0] == eta.shape[1] and set(eta.index) == set(eta.columns)
+        if not square:
+            return None
+        one = symmetric(by_asset_pair(eta, setting.assets, what=what), setting.assets, what=what)
+        return np.broadcast_to(one, (n, m, m))
+    array = np.asarray(eta) if not isinstance(eta, pd.Series | dict) else np.empty(0)
+    if array.ndim == 3:
+        if array.shape != (n, m, m):
+            raise DataError(f"{what}: an array of shape {array.shape} was given, ({n}, {m}, {m}) is expected")
+        return np.stack(
+            [
+                symmetric(by_asset_pair(h, setting.assets, what=f"{what}, interval {k}"), setting.assets, what=what)
+                for k, h in enumerate(array)
+            ]
+        )
+    if array.ndim == 2 and m > 1 and array.shape == (m, m):
+        if n == m:
+            raise DataError(
+                f"{what}: an array ({m}, {m}) fits interval x asset and asset x asset alike; give a DataFrame"
+            )
+        one = symmetric(by_asset_pair(array, setting.assets, what=what), setting.assets, what=what)
+        return np.broadcast_to(one, (n, m, m))
+    return None

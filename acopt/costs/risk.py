@@ -1,0 +1,172 @@
+"""What waiting risks: the variance of cost against arrival, and of slippage against a benchmark path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cvxpy as cp
+import numpy as np
+import pandas as pd
+
+from acopt.errors import DataError
+from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
+from acopt.market.labels import Array, Data
+from acopt.model.algebra import Cost, Parameters
+from acopt.model.paths import Paths, Trajectory, row_products
+from acopt.model.setting import Setting
+
+
+class TimingRisk(Cost):
+    """
+    Variance of the cost against the arrival price: the risk of what is still to be traded.
+
+    sum_k tau_k x_k' Sigma_k x_k,  x_k held after trade k
+
+    Parameters
+    ----------
+    covariance : Sigma of price changes per unit time (`Covariance`, `FactorModel`, or a matrix); the
+        market's by default.
+
+    Notes
+    -----
+    It needs a weight, the risk aversion lambda in 1/currency: `lam * TimingRisk()`; or leave it out and
+    let `solve_for` find it.
+
+    References
+    ----------
+    Almgren & Chriss (2000), equations (5) and (20).
+    """
+
+    kind = "risk"
+
+    def __init__(self, covariance: AnyCovariance | Data | None = None, *, name: str | None = None) -> None:
+        self.covariance = None if covariance is None else as_covariance(covariance)
+        self.name = name or type(self).__name__
+
+    def model(self, setting: Setting) -> RiskModel:
+        """Return the covariance aligned to the problem."""
+        return setting.market.risk if self.covariance is None else setting.market.align(self.covariance)
+
+    def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
+        """Roots of weight tau_k Sigma_k."""
+        return root_parameters(self.model(setting), setting.durations, weight)
+
+    def expression(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Sum of squares of the exposures of x_k."""
+        return squared_exposure(path.after, data, path)
+
+    def values(self, path: Trajectory) -> Array:
+        """tau_k x_ki (Sigma_k x_k)_i, each asset's share of the variance (Euler)."""
+        return np.asarray(path.setting.durations * path.after * self.model(path.setting).apply(path.after))
+
+
+class TrackingRisk(Cost):
+    """
+    Variance of slippage against a benchmark path.
+
+    sum_k tau_k (x_k - b_k)' Sigma_k (x_k - b_k)
+
+    Parameters
+    ----------
+    benchmark : b, shares still to trade on the benchmark path: DataFrame edge x asset, or array
+        (N+1, n); row 0 is the start, rows 1..N enter.
+    covariance : as in `TimingRisk`.
+
+    Raises
+    ------
+    DataError
+        The path's labels or shape do not fit, or it has a NaN.
+
+    References
+    ----------
+    Konishi (2002), "Optimal slice of a VWAP trade".
+    """
+
+    kind = "risk"
+
+    def __init__(
+        self, benchmark: Any, covariance: AnyCovariance | Data | None = None, *, name: str | None = None
+    ) -> None:
+        self.benchmark = benchmark
+        self.covariance = None if covariance is None else as_covariance(covariance)
+        self.name = name or type(self).__name__
+
+    def model(self, setting: Setting) -> RiskModel:
+        """Return the covariance aligned to the problem."""
+        return setting.market.risk if self.covariance is None else setting.market.align(self.covariance)
+
+    def path(self, setting: Setting) -> Array:
+        """b_1..b_N (N, n), shares."""
+        n, m = setting.shape
+        value = self.benchmark
+        what = "TrackingRisk benchmark"
+        if isinstance(value, pd.Series) and m == 1:
+            value = value.to_frame(setting.assets[0])
+        if isinstance(value, pd.DataFrame):
+            for labels, given, axis in (
+                (setting.grid.edge_labels, value.index, "edge"),
+                (setting.assets, value.columns, "asset"),
+            ):
+                missing = labels[~labels.isin(given)]
+                if len(missing):
+                    raise DataError(f"{what}: no value for {axis} {missing[0]!s}")
+            array = value.loc[setting.grid.edge_labels, setting.assets].to_numpy(dtype=float)
+        else:
+            array = np.asarray(value, dtype=float)
+            array = array[:, None] if array.ndim == 1 and m == 1 else array
+            if array.shape != (n + 1, m):
+                raise DataError(f"{what}: shape {array.shape} was given, ({n + 1}, {m}) is expected (rows 0..N)")
+        if not np.isfinite(array).all():
+            row, column = np.argwhere(~np.isfinite(array))[0]
+            raise DataError(
+                f"{what} is {array[row, column]} for {setting.assets[column]} at {setting.grid.edge_labels[row]}"
+            )
+        return array[1:]
+
+    def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
+        """Roots of weight tau_k Sigma_k, and the benchmark."""
+        return {**root_parameters(self.model(setting), setting.durations, weight), "benchmark": self.path(setting)}
+
+    def expression(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Sum of squares of the exposures of x_k - b_k."""
+        off = cp.Variable(path.after.shape, name="off benchmark")
+        path.definitions.append(off == path.after - data["benchmark"])
+        return squared_exposure(off, data, path)
+
+    def values(self, path: Trajectory) -> Array:
+        """tau_k (x - b)_ki (Sigma_k (x - b)_k)_i."""
+        off = path.after - self.path(path.setting)
+        return np.asarray(path.setting.durations * off * self.model(path.setting).apply(off))
+
+
+def root_parameters(model: RiskModel, durations: Array, weight: float) -> dict[str, Array]:
+    """Numbers with weight tau_k Sigma_k = their squared exposure; see `squared_exposure`."""
+    spread = np.sqrt(durations) * model.scale
+    strength = np.sqrt(weight)
+    out: dict[str, Array] = {}
+    n, m = spread.shape
+    if model.root.ndim == 3:
+        root = strength * spread[:, :, None] * model.root
+        out["roots"] = root.reshape(n, m * root.shape[2])
+    elif m == 1:
+        out["deviation"] = strength * spread * np.sqrt(np.sum(model.root**2) + model.specific**2)
+        return out
+    else:
+        out["spread"], out["root"] = spread, strength * model.root
+    if model.specific.any():
+        out["specific"] = strength * spread * model.specific
+    return out
+
+
+def squared_exposure(x: cp.Expression, data: Parameters, path: Paths) -> cp.Expression:
+    """Return |R_k' diag(s_k) x_k|^2 + |d s_k x_k|^2 summed over k."""
+    if "deviation" in data:
+        return cp.sum_squares(cp.multiply(data["deviation"], x))
+    cost: cp.Expression = 0
+    if "specific" in data:
+        cost = cp.sum_squares(cp.multiply(data["specific"], x))
+    if "roots" in data:
+        return cost + cp.sum_squares(row_products(x, data["roots"]))
+    scaled = cp.Variable(x.shape, name="scaled")
+    path.definitions.append(scaled == cp.multiply(data["spread"], x))
+    return cost + cp.sum_squares(scaled @ data["root"])

@@ -1,0 +1,205 @@
+"""Impact models: laws of price impact, linearised where needed, that costs take their coefficients from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import pandas as pd
+
+from acopt.errors import DataError
+from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset
+
+if TYPE_CHECKING:
+    from acopt.market.market import Market
+
+INVERSE_TURNOVER = 250.0
+
+
+class ImpactModel(Protocol):
+    """
+    What a cost asks of an impact model.
+
+    `temporary` (N, n), currency*time/share^2, may be infinite where nothing trades (zero volume);
+    `permanent` (n, n), currency/share^2; `law` prices trades (N, n) under the law itself, currency
+    (N, n), or is None when the law is the linear one.
+    """
+
+    def temporary(self, market: Market) -> Array: ...  # noqa: D102
+    def permanent(self, market: Market) -> Array: ...  # noqa: D102
+    def law(self, market: Market, trades: Array) -> Array | None: ...  # noqa: D102
+
+
+@dataclass(frozen=True)
+class LinearImpact:
+    """
+    Impact proportional to participation: the cost is exactly `bps` when participation is `at`.
+
+    eta_ik = bps 1e-4 P_i tau_k / (at V_ik); gamma_i = permanent_bps 1e-4 P_i / (0.01 ADV_i)
+
+    Parameters
+    ----------
+    bps : cost of trading at participation `at`, bps of price; scalar or by asset.
+    at : participation, fraction of the interval's volume.
+    permanent_bps : permanent move per 1% of daily volume, bps; scalar or by asset.
+    """
+
+    bps: Data
+    at: float = 0.10
+    permanent_bps: Data = 0.0
+
+    def temporary(self, market: Market) -> Array:
+        """Temporary coefficient (N, n), currency*time/share^2."""
+        bps = by_asset(self.bps, market.assets, what="LinearImpact bps", sign="nonnegative")
+        return _linearised(bps * 1e-4 * market.prices, _participation(self.at), market)
+
+    def permanent(self, market: Market) -> Array:
+        """Permanent coefficient (n, n), diagonal, currency/share^2."""
+        bps = by_asset(self.permanent_bps, market.assets, what="LinearImpact permanent_bps", sign="nonnegative")
+        if not bps.any():
+            return np.zeros((len(bps), len(bps)))
+        return np.diag(bps * 1e-4 * market.prices / (0.01 * market.daily_volume))
+
+    def law(self, market: Market, trades: Array) -> None:
+        """The law is linear: there is nothing to re-price."""
+
+
+@dataclass(frozen=True)
+class SquareRootImpact:
+    """
+    Impact growing with the square root of participation, linearised at participation `at`.
+
+    Cost per share c sigma_i sqrt(|u_ik| / V_ik); line through it at `at`:
+    eta_ik = c sigma_i sqrt(at) tau_k / (at V_ik).
+
+    Parameters
+    ----------
+    coefficient : c, dimensionless, scalar or by asset (often near 1).
+    at : participation at which the line meets the law.
+
+    Notes
+    -----
+    sigma_i is the daily volatility of the market's covariance, currency/share. Grinold & Kahn (2000),
+    chapter 16; Toth et al. (2011).
+    """
+
+    coefficient: Data
+    at: float = 0.10
+
+    def temporary(self, market: Market) -> Array:
+        """Temporary coefficient (N, n), currency*time/share^2."""
+        at = _participation(self.at)
+        return _linearised(self._scale(market) * np.sqrt(at), at, market)
+
+    def permanent(self, market: Market) -> Array:
+        """No permanent part: zeros (n, n)."""
+        return np.zeros((len(market.assets), len(market.assets)))
+
+    def law(self, market: Market, trades: Array) -> Array:
+        """Cost of trades (N, n) under the square-root law, currency."""
+        return _power_cost(self._scale(market), 0.5, market, trades)
+
+    def _scale(self, market: Market) -> Array:
+        c = by_asset(self.coefficient, market.assets, what="SquareRootImpact coefficient", sign="nonnegative")
+        return c * market.daily_volatility
+
+
+@dataclass(frozen=True)
+class AlmgrenEtAl2005:
+    """
+    Direct estimation of equity market impact: temporary 3/5-power law, linear permanent part.
+
+    K = 0.142 sigma |u / V|^0.6 (per share, V the interval's volume), linearised at participation `at`;
+    gamma_i = 0.314 sigma_i (Theta_i / ADV_i)^(1/4) / ADV_i.
+
+    Parameters
+    ----------
+    at : participation at which the line meets the law.
+    shares_outstanding : Theta by asset, shares; None takes Theta/ADV = 250 for every asset (IBM's in the
+        paper is 263; a factor of two in it moves the permanent part by 19%).
+
+    Notes
+    -----
+    sigma_i is the daily volatility of the market's covariance, currency/share.
+    Almgren, Thum, Hauptmann & Li (2005), equations for I and K.
+    """
+
+    at: float = 0.10
+    shares_outstanding: Data | None = None
+
+    def temporary(self, market: Market) -> Array:
+        """Temporary coefficient (N, n), currency*time/share^2."""
+        at = _participation(self.at)
+        return _linearised(0.142 * market.daily_volatility * at**0.6, at, market)
+
+    def permanent(self, market: Market) -> Array:
+        """Permanent coefficient (n, n), diagonal, currency/share^2."""
+        adv = market.daily_volume
+        if self.shares_outstanding is None:
+            ratio = np.full(len(adv), INVERSE_TURNOVER)
+        else:
+            ratio = by_asset(self.shares_outstanding, market.assets, what="shares_outstanding", sign="positive") / adv
+        return np.diag(0.314 * market.daily_volatility * ratio**0.25 / adv)
+
+    def law(self, market: Market, trades: Array) -> Array:
+        """Temporary cost of trades (N, n) under the 3/5-power law, currency."""
+        return _power_cost(0.142 * market.daily_volatility, 0.6, market, trades)
+
+
+@dataclass(frozen=True)
+class ImpactCoefficients:
+    """
+    Impact coefficients as they are.
+
+    Parameters
+    ----------
+    eta : temporary, currency*time/share^2: scalar (one asset), by asset, by interval, or both.
+    gamma : permanent, currency/share^2: scalar (one asset), by asset, or asset x asset.
+    """
+
+    eta: Data
+    gamma: Data = 0.0
+
+    def temporary(self, market: Market) -> Array:
+        """Temporary coefficient (N, n), currency*time/share^2."""
+        return by_interval_and_asset(
+            self.eta, market.grid.labels, market.assets, what="eta", sign="nonnegative", price_units=True
+        )
+
+    def permanent(self, market: Market) -> Array:
+        """Permanent coefficient (n, n), currency/share^2."""
+        return permanent_matrix(self.gamma, market.assets)
+
+    def law(self, market: Market, trades: Array) -> None:
+        """The law is linear: there is nothing to re-price."""
+
+
+def permanent_matrix(gamma: Data, assets: pd.Index) -> Array:
+    """Align a permanent coefficient, by asset or asset x asset, to a matrix (n, n)."""
+    if isinstance(gamma, pd.DataFrame) or np.ndim(gamma) == 2:  # type: ignore[arg-type]
+        return by_asset_pair(gamma, assets, what="gamma")
+    zero = np.ndim(gamma) == 0 and not isinstance(gamma, dict) and float(gamma) == 0.0  # type: ignore[arg-type]
+    return np.diag(by_asset(gamma, assets, what="gamma", sign="nonnegative", price_units=not zero))
+
+
+def _participation(at: float) -> float:
+    if not np.isfinite(at) or at <= 0:
+        raise DataError(f"participation at={at!r}: a number > 0 is expected (0.10 is ten percent)")
+    return float(at)
+
+
+def _linearised(per_share: Array, at: float, market: Market) -> Array:
+    """Line with cost `per_share` (n,) at participation `at`; infinite where the volume is zero."""
+    reach = at * market.volumes
+    tau = market.grid.durations[:, None]
+    out = np.full(reach.shape, np.inf)
+    np.divide(per_share * tau, reach, out=out, where=reach > 0)
+    out[market.grid.closed] = 0.0
+    return out
+
+
+def _power_cost(scale: Array, exponent: float, market: Market, trades: Array) -> Array:
+    size = np.abs(trades)
+    rate = np.divide(size, market.volumes, out=np.where(size > 0, np.inf, 0.0), where=market.volumes > 0)
+    return np.asarray(scale * rate**exponent * size)

@@ -1,0 +1,245 @@
+"""What is to be traded: positions to leave and positions to reach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from acopt.errors import DataError
+from acopt.market.labels import Array, Data, by_asset
+
+SIDES = {"sell": 1.0, "s": 1.0, "short": 1.0, "buy": -1.0, "b": -1.0}
+
+
+class Order:
+    """
+    A basket of orders: the position held before the first trade and the one to reach.
+
+    x_0 = initial - target: > 0 shares still to sell, < 0 shares still to buy.
+
+    Parameters
+    ----------
+    initial : position at t_0, shares; a scalar (one asset), mapping, or Series by asset.
+    target : position at t_N, shares; scalar 0 by default.
+
+    Raises
+    ------
+    DataError
+        Labels that do not match, or numbers that are not finite.
+    """
+
+    def __init__(self, initial: Data, target: Data = 0.0) -> None:
+        self._assets = _assets_of(initial, target)
+        self._initial = by_asset(_filled(initial, self._assets), self._assets, what="order initial")
+        self._target = by_asset(_filled(target, self._assets), self._assets, what="order target")
+        self._hedges: frozenset[Any] = frozenset()
+
+    @classmethod
+    def sell(cls, quantities: Data) -> Order:
+        """Sell these shares: from the quantity down to zero."""
+        return cls(_quantities(quantities, "sell"))
+
+    @classmethod
+    def buy(cls, quantities: Data) -> Order:
+        """Buy these shares: from zero up to the quantity."""
+        shares = _quantities(quantities, "buy")
+        return cls(shares * 0.0, shares)
+
+    @classmethod
+    def hedge(cls, assets: Iterable[Any]) -> Order:
+        """Allow trading in these assets, which start and end flat (a futures or ETF hedge leg)."""
+        labels = [assets] if isinstance(assets, str) else list(assets)
+        if not labels:
+            raise DataError("Order.hedge: no asset was named")
+        order = cls(pd.Series(0.0, index=pd.Index(labels)))
+        order._hedges = frozenset(labels)
+        return order
+
+    @classmethod
+    def from_frame(
+        cls,
+        source: pd.DataFrame | str | PathLike[str],
+        *,
+        symbol: str = "symbol",
+        side: str = "side",
+        quantity: str | None = "quantity",
+        notional: str | None = None,
+        price: Data | None = None,
+    ) -> Order:
+        """
+        Read orders from a table or a CSV file: one row per order, sides buy or sell.
+
+        Parameters
+        ----------
+        source : DataFrame, or the path of a CSV file.
+        symbol, side : column names.
+        quantity : column of shares, > 0.
+        notional : column of currency amounts, > 0, instead of `quantity`; divided by `price`.
+        price : arrival price by asset, needed with `notional`.
+
+        Raises
+        ------
+        DataError
+            Names the file, the line and the field.
+        """
+        name = "orders" if isinstance(source, pd.DataFrame) else str(source)
+        frame = source if isinstance(source, pd.DataFrame) else _read_csv(Path(source))
+        offset = 0 if isinstance(source, pd.DataFrame) else 2
+        column = notional or quantity
+        if column is None:
+            raise DataError("Order.from_frame: name the column of quantity= or of notional=")
+        for needed in (symbol, side, column):
+            if needed not in frame.columns:
+                raise DataError(f"{name}: no column {needed!r}; found: {', '.join(map(str, frame.columns)) or 'none'}")
+        if frame.empty:
+            raise DataError(f"{name}: no orders, the table is empty")
+        initial: dict[Any, float] = {}
+        target: dict[Any, float] = {}
+        for row, (label, text, amount) in enumerate(
+            zip(frame[symbol], frame[side], frame[column], strict=True), start=offset
+        ):
+            where = f"{name}, line {row}" if offset else f"{name}, row {row}"
+            if pd.isna(label) or not str(label).strip():
+                raise DataError(f"{where}, {symbol}: empty")
+            key = str(label).strip() if isinstance(label, str) else label
+            sign = SIDES.get(str(text).strip().lower())
+            if sign is None:
+                raise DataError(f"{where}, {side}: {text!r} is not a side; 'buy' or 'sell' is expected")
+            shares = _positive(amount, f"{where}, {column}")
+            if notional:
+                if price is None:
+                    raise DataError("Order.from_frame: notional= needs price=, the arrival price by asset")
+                shares /= float(by_asset(price, pd.Index([key]), what="price", sign="positive")[0])
+            book = initial if sign > 0 else target
+            book[key] = book.get(key, 0.0) + shares
+        labels = pd.Index(list(dict.fromkeys([*initial, *target])))
+        return cls(pd.Series({k: initial.get(k, 0.0) for k in labels}), pd.Series({k: target.get(k, 0.0) for k in labels}))
+
+    @property
+    def assets(self) -> pd.Index:
+        """Labels of the assets, in the order given."""
+        return self._assets
+
+    @property
+    def initial(self) -> pd.Series:
+        """Position at t_0, shares, by asset."""
+        return pd.Series(self._initial, index=self._assets, name="initial")
+
+    @property
+    def target(self) -> pd.Series:
+        """Position at t_N, shares, by asset."""
+        return pd.Series(self._target, index=self._assets, name="target")
+
+    @property
+    def remaining(self) -> pd.Series:
+        """x_0 = initial - target, shares, by asset: > 0 to sell, < 0 to buy."""
+        return pd.Series(self._initial - self._target, index=self._assets, name="remaining")
+
+    @property
+    def hedges(self) -> frozenset[Any]:
+        """Labels of the hedge legs."""
+        return self._hedges
+
+    def __add__(self, other: Order) -> Order:
+        if not isinstance(other, Order):
+            return NotImplemented
+        labels = self._assets.append(other._assets[~other._assets.isin(self._assets)])
+        order = Order(
+            self.initial.reindex(labels, fill_value=0.0) + other.initial.reindex(labels, fill_value=0.0),
+            self.target.reindex(labels, fill_value=0.0) + other.target.reindex(labels, fill_value=0.0),
+        )
+        # An asset with a parent order of its own is no longer a mere hedge leg.
+        parents = (set(self._assets) - self._hedges) | (set(other._assets) - other._hedges)
+        order._hedges = (self._hedges | other._hedges) - parents
+        return order
+
+    def __radd__(self, other: object) -> Order:
+        return self if other == 0 else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Order)
+            and self._assets.equals(other._assets)
+            and np.array_equal(self._initial, other._initial)
+            and np.array_equal(self._target, other._target)
+            and self._hedges == other._hedges
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        parts = []
+        for label, start, end in zip(self._assets, self._initial, self._target, strict=True):
+            if label in self._hedges:
+                parts.append(f"hedge {label}")
+            else:
+                parts.append(f"{'sell' if start >= end else 'buy'} {abs(start - end):,.0f} {label}")
+        shown = parts if len(parts) <= 6 else [*parts[:5], f"... {len(parts) - 5} more"]
+        return f"Order({', '.join(shown)})"
+
+
+def _assets_of(initial: Data, target: Data) -> pd.Index:
+    indexes = [_labels(value) for value in (initial, target)]
+    named = [index for index in indexes if index is not None]
+    if not named:
+        sizes = {np.asarray(value).size for value in (initial, target)}
+        if sizes != {1}:
+            raise DataError("order: several assets need labels; give a mapping or a Series by asset")
+        return pd.Index(["asset"])
+    for index in named:
+        if not index.is_unique:
+            raise DataError(f"order: the asset {index[index.duplicated()][0]!r} appears more than once")
+        if len(index) == 0:
+            raise DataError("order: no asset was named")
+    if len(named) == 2:
+        return named[0].append(named[1][~named[1].isin(named[0])])
+    return named[0]
+
+
+def _labels(value: Data) -> pd.Index | None:
+    if isinstance(value, Mapping):
+        return pd.Index(list(value))
+    return value.index if isinstance(value, pd.Series) else None
+
+
+def _filled(value: Data, assets: pd.Index) -> Data:
+    """A position that one of the two sides does not mention is zero there."""
+    if isinstance(value, Mapping):
+        return {label: value.get(label, 0.0) for label in assets}
+    if isinstance(value, pd.Series):
+        return value.reindex(assets, fill_value=0.0)
+    if np.ndim(value) == 0 or len(assets) == 1:
+        return np.broadcast_to(np.asarray(value).reshape(-1), (len(assets),))
+    return value
+
+
+def _quantities(quantities: Data, side: str) -> pd.Series:
+    labels = _assets_of(quantities, 0.0)
+    shares: Array = by_asset(quantities, labels, what=f"Order.{side} quantity", sign="nonnegative")
+    return pd.Series(shares, index=labels)
+
+
+def _positive(value: Any, where: str) -> float:
+    try:
+        number = float(str(value).replace(",", "").replace("_", ""))
+    except ValueError as error:
+        raise DataError(f"{where}: {value!r} is not a number") from error
+    if not np.isfinite(number) or number <= 0:
+        raise DataError(f"{where}: {value!r} is not a quantity; a number > 0 is expected (the side gives the sign)")
+    return number
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: no such file") from error
+    except pd.errors.EmptyDataError as error:
+        raise DataError(f"{path}: the file is empty; a header and one line per order are expected") from error
+    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as CSV ({error})") from error

@@ -1,0 +1,203 @@
+"""The algebra: costs add up to an objective, constraints go beside it; the bases that every term extends."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import cvxpy as cp
+import numpy as np
+
+from acopt.errors import ModelError
+from acopt.market.labels import Array
+from acopt.model.paths import Paths, Trajectory
+from acopt.model.setting import Mask, Setting
+
+Kind: TypeAlias = Literal["money", "risk", "penalty"]
+Parameters: TypeAlias = Mapping[str, cp.Parameter]
+
+
+class _Summable(ABC):
+    """What can be added up and multiplied by a weight."""
+
+    @abstractmethod
+    def _terms(self) -> tuple[Term, ...]: ...
+
+    def __add__(self, other: Any) -> Objective:
+        if not isinstance(other, _Summable):
+            return NotImplemented
+        return Objective(self._terms() + other._terms())
+
+    def __radd__(self, other: Any) -> Objective:
+        if isinstance(other, int | float) and other == 0:
+            return Objective(self._terms())
+        return NotImplemented
+
+    def __mul__(self, weight: Any) -> Objective:
+        if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
+            return NotImplemented
+        factor = check_weight(float(weight), repr(self))
+        return Objective(tuple(Term(factor * (1.0 if t.weight is None else t.weight), t.cost) for t in self._terms()))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, divisor: Any) -> Objective:
+        if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.integer | np.floating):
+            return NotImplemented
+        if divisor == 0:
+            raise ModelError(f"{self!r} is divided by zero")
+        return self * (1.0 / float(divisor))
+
+
+@dataclass(frozen=True)
+class Term:
+    """A cost and its weight; None says that nobody chose one (1 for money and penalties)."""
+
+    weight: float | None
+    cost: Cost
+
+    def __repr__(self) -> str:
+        return repr(self.cost) if self.weight is None else f"{self.weight:g} * {self.cost!r}"
+
+
+class Objective(_Summable):
+    """A weighted sum of costs."""
+
+    def __init__(self, terms: tuple[Term, ...]) -> None:
+        self.terms = terms
+
+    def _terms(self) -> tuple[Term, ...]:
+        return self.terms
+
+    def __repr__(self) -> str:
+        return " + ".join(map(repr, self.terms)) or "0"
+
+
+class Cost(_Summable):
+    """
+    Base of every cost: the formula in CVXPY (`expression`) and in NumPy (`values`), side by side.
+
+    A subclass states `kind` ("money" in currency, "risk" as a variance, "penalty" for the rest). Data
+    reach CVXPY through `parameters`, into which the weight is folded, so that the problem stays DPP.
+    """
+
+    kind: Kind = "money"
+    name: str = ""
+
+    def _terms(self) -> tuple[Term, ...]:
+        return (Term(None, self),)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if not cls.__dict__.get("name"):
+            cls.name = cls.__name__
+
+    def curvature(self, setting: Setting) -> Array | None:
+        """
+        Quadratic in single trades, C with cost sum_k u_k' C_k u_k: (N, n) diagonals, or (N, n, n).
+
+        It is collected over all costs, so that a concave part is judged together with a convex one;
+        what is returned here must not be part of `expression`. Infinite where trading is impossible.
+        """
+        return None
+
+    def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
+        """Numbers for `expression`, weight included (a squared factor takes its root)."""
+        return {}
+
+    def expression(self, path: Paths, data: Parameters) -> cp.Expression | None:
+        """Weighted cost beyond `curvature`, or None when there is nothing beyond."""
+        return None
+
+    def constant(self, setting: Setting) -> float:
+        """Part of the unweighted value that no schedule can change."""
+        return 0.0
+
+    @abstractmethod
+    def values(self, path: Trajectory) -> Array:
+        """Unweighted cost by interval and asset (N, n), or a scalar array when it has no such parts."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()" if self.name == type(self).__name__ else f"{type(self).__name__}({self.name!r})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraint(ABC):
+    """
+    Base of every constraint.
+
+    Parameters
+    ----------
+    name : how errors, updates and reports call it; the class name by default.
+    assets : labels it applies to; all by default.
+    during : half-open window (start, end) it applies in; all intervals by default.
+    """
+
+    unit: ClassVar[str] = "shares"
+
+    name: str = ""
+    assets: Any = None
+    during: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", type(self).__name__)
+
+    def where(self, setting: Setting) -> Mask:
+        """Cells (N, n) it applies to."""
+        columns = np.ones(len(setting.assets), dtype=bool)
+        if self.assets is not None:
+            labels = [self.assets] if isinstance(self.assets, str) else list(self.assets)
+            unknown = [label for label in labels if label not in setting.assets]
+            if unknown:
+                raise ModelError(
+                    f"{self.name}: assets= names {unknown[0]!r}, which is not in the order "
+                    f"({', '.join(map(str, setting.assets[:12]))})"
+                )
+            columns = setting.assets.isin(labels)
+        rows = setting.grid.window(self.during)
+        return np.asarray(rows[:, None] & columns[None, :])
+
+    def one_sided(self, setting: Setting) -> Mask | None:
+        """Cells where it keeps trades in the order's direction."""
+        return None
+
+    def trade_bounds(self, setting: Setting) -> tuple[Array, Array] | None:
+        """Bounds on trades (N, n) that it amounts to, if it is of that kind; infinite where it is silent."""
+        return None
+
+    def penalty(self) -> Objective | None:
+        """Cost that comes with it."""
+        return None
+
+    def check(self, setting: Setting) -> None:
+        """Raise when the data alone show that it cannot be kept."""
+
+    @abstractmethod
+    def parameters(self, setting: Setting) -> dict[str, Array]:
+        """Numbers for `expressions`."""
+
+    @abstractmethod
+    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
+        """Return the constraint in CVXPY."""
+
+    @abstractmethod
+    def violation(self, path: Trajectory) -> Array:
+        """By how much a path breaks it (any shape, zero where kept), in `unit`."""
+
+    def changed(self, **changes: Any) -> Self:
+        """Return a copy with other values."""
+        known = {f.name for f in fields(self)}
+        for key in changes:
+            if key not in known or key == "name":
+                raise ModelError(f"{self.name} has no {key!r} to update; it has: {', '.join(sorted(known - {'name'}))}")
+        return replace(self, **changes)
+
+
+def check_weight(weight: float, what: str) -> float:
+    """Return the weight, or raise when it is negative or not finite."""
+    if not np.isfinite(weight) or weight < 0:
+        raise ModelError(f"the weight {weight:g} of {what} is not accepted: a finite number >= 0 is expected")
+    return weight

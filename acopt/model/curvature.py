@@ -1,0 +1,132 @@
+"""The quadratic in single trades: collected over all costs, judged as a whole, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from acopt.errors import ModelError
+from acopt.market.labels import Array, place
+from acopt.model.algebra import Term
+from acopt.model.setting import Mask, Setting
+
+TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True)
+class Curvature:
+    """
+    C with sum_k u_k' C_k u_k in the objective; weights included.
+
+    Attributes
+    ----------
+    matrix : (N, n) diagonals, or (N, n, n).
+    diagonal : (N, n) in either case.
+    """
+
+    matrix: Array
+
+    @property
+    def full(self) -> bool:
+        """Whether trades of different assets interact."""
+        return self.matrix.ndim == 3
+
+    @property
+    def diagonal(self) -> Array:
+        """Diagonals (N, n)."""
+        return np.einsum("kii->ki", self.matrix) if self.full else self.matrix
+
+    def root(self) -> Array:
+        """R with R_k R_k' = C_k: (N, n), or (N, n, n)."""
+        if not self.full:
+            return np.sqrt(np.maximum(self.matrix, 0.0))
+        unit = np.sqrt(np.maximum(self.diagonal, 0.0))
+        unit[unit == 0] = 1.0
+        values, vectors = np.linalg.eigh(self.matrix / (unit[:, :, None] * unit[:, None, :]))
+        return np.asarray(unit[:, :, None] * vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])
+
+
+def collect(terms: Sequence[Term], setting: Setting) -> tuple[Curvature | None, Mask]:
+    """
+    Sum the curvature of all costs and find where trading is impossible.
+
+    Raises
+    ------
+    ModelError
+        The sum is not convex in some interval; names interval and asset, and how many intervals would do.
+    """
+    parts = [(t, c) for t in terms if (c := t.cost.curvature(setting)) is not None]
+    forbidden = np.broadcast_to(np.asarray(setting.grid.closed)[:, None], setting.shape).copy()
+    if not parts:
+        return None, forbidden
+    for _, c in parts:
+        forbidden |= np.isinf(c if c.ndim == 2 else np.einsum("kii->ki", c))
+    full = any(c.ndim == 3 for _, c in parts)
+    shape = (*setting.shape, setting.shape[1]) if full else setting.shape
+    convex, concave = np.zeros(shape), np.zeros(shape)
+    for term, raw in parts:
+        c = (1.0 if term.weight is None else term.weight) * np.where(np.isinf(raw), 0.0, raw)
+        c = c[:, :, None] * np.eye(c.shape[1]) if full and c.ndim == 2 else c
+        if (np.einsum("kii->k", c) if full else c.sum(axis=1)).sum() < 0:
+            concave += c
+        else:
+            convex += c
+    _judge(convex, concave, setting, forbidden)
+    return Curvature(convex + concave), forbidden
+
+
+def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> None:
+    """Demand that convex + concave is positive definite wherever there is a concave part, else semidefinite."""
+    total = convex + concave
+    if total.ndim == 2:
+        bad = ~forbidden & ((total < 0) | ((concave < 0) & (total <= TOLERANCE * convex)))
+        if not bad.any():
+            return
+        k, i = (int(j) for j in np.argwhere(bad)[0])
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = float(np.max(np.where(bad, -concave / convex, 0.0)))
+        found = f"{total[k, i]:.6g}"
+    else:
+        values, vectors, ratios = _spectra(total, concave, forbidden)
+        bad_rows = (values < -TOLERANCE) | ((ratios > 0) & (values <= TOLERANCE))
+        if not bad_rows.any():
+            return
+        k = int(np.argmax(bad_rows))
+        i = int(np.argmax(np.abs(vectors[k])))
+        ratio, found = float(ratios.max()), f"smallest eigenvalue {values[k]:.6g}, relative to the diagonal"
+    advice = (
+        f"at least {int(np.floor(setting.grid.periods * ratio)) + 1} intervals would do"
+        if np.isfinite(ratio)
+        else "there is no temporary impact to make up for it"
+    )
+    raise ModelError(
+        f"the quadratic cost of trades is not convex for {place(k, i, setting.grid.labels, setting.assets)}: "
+        f"eta / tau - gamma / 2 must be positive, found {found}. Permanent impact is recovered faster than "
+        f"temporary impact is paid: use shorter intervals ({advice}), a larger eta, a smaller gamma, or "
+        "PermanentImpact(own='half')"
+    )
+
+
+def _spectra(total: Array, concave: Array, forbidden: Mask) -> tuple[Array, Array, Array]:
+    """Smallest eigenvalue and its vector per interval, and how much concavity there is per unit of convexity."""
+    free = ~forbidden
+    total = total * free[:, :, None] * free[:, None, :]
+    unit = np.sqrt(np.abs(np.einsum("kii->ki", total)))
+    unit[unit == 0] = 1.0
+    scaled = total / (unit[:, :, None] * unit[:, None, :])
+    scaled += np.eye(scaled.shape[1]) * forbidden[:, :, None]
+    values, vectors = np.linalg.eigh(scaled)
+    ratios = np.zeros(len(total))
+    for k in range(len(total)):
+        if not concave[k].any():
+            continue
+        rest = total[k] - concave[k] * free[k][:, None] * free[k][None, :]
+        size = np.linalg.eigvalsh(rest)
+        if size[0] <= 0:
+            ratios[k] = np.inf
+            continue
+        inverse = np.linalg.inv(np.linalg.cholesky(rest))
+        ratios[k] = -np.linalg.eigvalsh(inverse @ concave[k] @ inverse.T)[0]
+    return values[:, 0], vectors[:, :, 0], ratios

@@ -1,0 +1,187 @@
+"""The problem in CVXPY: declared once, its data in parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cvxpy as cp
+import numpy as np
+
+from acopt.errors import ModelError
+from acopt.market.labels import Array
+from acopt.model.algebra import Constraint, Cost, Term
+from acopt.model.curvature import Curvature
+from acopt.model.paths import Paths, row_products
+from acopt.model.setting import Setting
+
+ALLOWED, CURVATURE, PATHS = "trading allowed", "trade curvature", "paths"
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that decides the numbers of a problem; replaced as a whole by an update."""
+
+    setting: Setting
+    terms: tuple[Term, ...]
+    constraints: tuple[Constraint, ...]
+    curvature: Curvature | None
+
+    def weight(self, term: Term) -> float:
+        """Weight of a term; 1 where nobody chose one."""
+        return 1.0 if term.weight is None else term.weight
+
+
+class Declaration:
+    """
+    A CVXPY problem and the parameters that carry its data.
+
+    Attributes
+    ----------
+    paths : the paths that terms speak about.
+    problem : the CVXPY problem (DPP).
+    owners : name of the constraint that each CVXPY constraint belongs to, by constraint id.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.paths = Paths(state.setting)
+        self._parameters: dict[str, dict[str, cp.Parameter]] = {}
+        self.owners: dict[int, str] = {}
+        costs = [self._trade_curvature(state), *(self._cost(term, state) for term in state.terms)]
+        rules = self._allowed(state)
+        for constraint in state.constraints:
+            data = self._declare(constraint.name, constraint.parameters(state.setting))
+            for expression in constraint.expressions(self.paths, data):
+                self.owners[expression.id] = constraint.name
+                rules.append(expression)
+        self._parameters[PATHS] = self.paths.data
+        rules = [*self.paths.definitions, *rules]
+        objective = sum((c for c in costs if c is not None), cp.Constant(0.0))
+        self.problem = cp.Problem(cp.Minimize(objective), rules)
+        self._own = {p.id: p for p in self.problem.parameters()}
+        for group in self._parameters.values():
+            for parameter in group.values():
+                self._own.pop(parameter.id, None)
+        self.values: dict[int, Array] = {}
+        self.assign(self.numbers(state))
+
+    def numbers(self, state: State, only: Iterable[str] | None = None) -> dict[int, Array]:
+        """
+        Values of the parameters by id.
+
+        Parameters
+        ----------
+        state : what decides them.
+        only : names of the groups (terms, constraints) that changed; all by default.
+        """
+        wanted = set(self._parameters) if only is None else set(only)
+        out: dict[int, Array] = {}
+        for name, values in self._groups(state, wanted):
+            for key, parameter in self._parameters[name].items():
+                value = np.asarray(values[key], dtype=float)
+                if value.shape != parameter.shape:
+                    raise ModelError(
+                        f"{name}: its {key} has shape {value.shape}, declared was {parameter.shape}; "
+                        "a change of shape needs a new ExecutionProblem"
+                    )
+                out[parameter.id] = value
+            if set(values) != set(self._parameters[name]):
+                raise ModelError(f"{name}: the structure of its data changed; that needs a new ExecutionProblem")
+        return out
+
+    def assign(self, numbers: dict[int, Array]) -> None:
+        """Take new values."""
+        self.values.update(numbers)
+
+    def current(self) -> dict[int, Array]:
+        """Values of all parameters by id, those of custom terms as they are now."""
+        for key, parameter in self._own.items():
+            if parameter.value is None:
+                raise ModelError(f"the parameter {parameter.name()} of a custom term has no value")
+            self.values[key] = np.asarray(parameter.value, dtype=float)
+        return self.values
+
+    @property
+    def has_own_parameters(self) -> bool:
+        """Whether custom terms bring parameters of their own."""
+        return bool(self._own)
+
+    def is_fixed(self, cost: Cost) -> bool:
+        """Whether a cost's weight cannot be updated (it carries parameters of its own)."""
+        ids = {p.id for p in self.problem.parameters()}
+        group = self._parameters[cost.name]
+        return bool(group) and "weight" in group and group["weight"].id not in ids
+
+    def synchronise(self) -> cp.Problem:
+        """Write the values into the CVXPY parameters, for those who look underneath."""
+        for group in self._parameters.values():
+            for parameter in group.values():
+                parameter.value = self.values[parameter.id]
+        return self.problem
+
+    def _groups(self, state: State, wanted: set[str]) -> Iterable[tuple[str, dict[str, Array]]]:
+        if PATHS in wanted:
+            yield PATHS, self.paths.numbers(state.setting)
+        if ALLOWED in self._parameters and ALLOWED in wanted:
+            yield ALLOWED, _allowance(state.setting)
+        if CURVATURE in self._parameters and CURVATURE in wanted:
+            yield CURVATURE, _root(state.curvature)
+        for term in state.terms:
+            if term.cost.name in wanted:
+                yield term.cost.name, term.cost.parameters(state.setting, state.weight(term))
+        for constraint in state.constraints:
+            if constraint.name in wanted:
+                yield constraint.name, constraint.parameters(state.setting)
+
+    def _declare(self, name: str, values: dict[str, Array]) -> dict[str, cp.Parameter]:
+        group = {}
+        for key, value in values.items():
+            group[key] = cp.Parameter(np.shape(value), name=f"{name} {key}")
+            group[key].value = np.asarray(value, dtype=float)
+        self._parameters[name] = group
+        return group
+
+    def _trade_curvature(self, state: State) -> cp.Expression | None:
+        if state.curvature is None:
+            return None
+        root = self._declare(CURVATURE, _root(state.curvature))["root"]
+        if state.curvature.full:
+            return cp.sum_squares(row_products(self.paths.trades, root))
+        return cp.sum_squares(cp.multiply(root, self.paths.trades))
+
+    def _cost(self, term: Term, state: State) -> cp.Expression | None:
+        data = self._declare(term.cost.name, term.cost.parameters(state.setting, state.weight(term)))
+        return term.cost.expression(self.paths, data)
+
+    def _allowed(self, state: State) -> list[cp.Constraint]:
+        """Bounds that close intervals in which nothing can trade; there from the start if volumes may vanish."""
+        setting = state.setting
+        if not setting.forbidden.any() and not setting.market.has_volume:
+            return []
+        cap = self._declare(ALLOWED, _allowance(setting))["cap"]
+        rules = [self.paths.trades <= cap, self.paths.trades >= -cap]
+        for rule in rules:
+            self.owners[rule.id] = ALLOWED
+        return rules
+
+
+def _allowance(setting: Setting) -> dict[str, Array]:
+    return {"cap": np.where(setting.forbidden, 0.0, np.inf)}
+
+
+def _root(curvature: Curvature | None) -> dict[str, Array]:
+    if curvature is None:
+        raise ModelError("the trade curvature vanished; that needs a new ExecutionProblem")
+    root = curvature.root()
+    return {"root": root.reshape(len(root), -1)}
+
+
+def trade_bounds(constraints: Sequence[Constraint], setting: Setting) -> tuple[Array, Array]:
+    """Tightest bounds on trades (N, n) that constraints state, with closed intervals at zero."""
+    lower = np.where(setting.forbidden, 0.0, -np.inf)
+    upper = np.where(setting.forbidden, 0.0, np.inf)
+    for constraint in constraints:
+        own = constraint.trade_bounds(setting)
+        if own is not None:
+            lower, upper = np.maximum(lower, own[0]), np.minimum(upper, own[1])
+    return lower, upper

@@ -1,0 +1,336 @@
+"""The question: an order in a market, an objective, constraints; solved, re-solved, evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cvxpy as cp
+import numpy as np
+import pandas as pd
+
+from acopt.errors import DataError, ModelError
+from acopt.market.labels import Array
+from acopt.market.market import Market
+from acopt.market.order import Order
+from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
+from acopt.model.curvature import collect
+from acopt.model.declaration import ALLOWED, CURVATURE, Declaration, State, trade_bounds
+from acopt.model.feasibility import check_capacity
+from acopt.model.paths import Trajectory
+from acopt.model.schedule import Pricing, Schedule
+from acopt.model.setting import Setting
+from acopt.model.solution import Solver
+
+if TYPE_CHECKING:
+    from acopt.sweeps.frontier import Frontier
+
+SOLVERS = ("auto", "OSQP", "CLARABEL", "PIQP", "HIGHS")
+
+
+class ExecutionProblem:
+    """
+    An execution problem: minimise a sum of costs over the schedules that obey all constraints.
+
+    Parameters
+    ----------
+    order : what to trade.
+    market : what is known; it may hold more assets than the order.
+    objective : a cost, or a sum of weighted costs.
+    constraints : rules; completion is implied unless `AllowUnfilled` is among them.
+
+    Raises
+    ------
+    DataError
+        Data that cannot be used; names the object, the label and the value.
+    ModelError
+        Not a convex problem, or something only the user can state is missing.
+    InfeasibleError
+        The data alone show that no schedule obeys the constraints.
+    """
+
+    def __init__(
+        self, order: Order, market: Market, objective: Cost | Objective, constraints: Sequence[Constraint] = ()
+    ) -> None:
+        if not isinstance(order, Order):
+            raise DataError(f"ExecutionProblem order: {type(order).__name__} was given, an Order is expected")
+        if not isinstance(market, Market):
+            raise DataError(f"ExecutionProblem market: {type(market).__name__} was given, a Market is expected")
+        if not isinstance(objective, Cost | Objective):
+            raise ModelError(
+                f"ExecutionProblem objective: {type(objective).__name__} was given; a cost or a sum of costs is expected"
+            )
+        if isinstance(constraints, Constraint):
+            constraints = [constraints]
+        for constraint in constraints:
+            if not isinstance(constraint, Constraint):
+                raise ModelError(
+                    f"ExecutionProblem constraints: {type(constraint).__name__} was given, a Constraint is expected "
+                    "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
+                )
+        terms = objective._terms()
+        for constraint in constraints:
+            penalty = constraint.penalty()
+            terms += penalty.terms if penalty is not None else ()
+        if not terms:
+            raise ModelError("the objective has no cost")
+        _distinct([t.cost.name for t in terms] + [c.name for c in constraints])
+        self._state = _state(order, market, terms, tuple(constraints))
+        self._declaration = Declaration(self._state)
+        self._solver: Solver | None = None
+
+    @property
+    def order(self) -> Order:
+        """What is to be traded."""
+        return self._state.setting.order
+
+    @property
+    def market(self) -> Market:
+        """Return what is known, for the order's assets."""
+        return self._state.setting.market
+
+    @property
+    def objective(self) -> Objective:
+        """Return the weighted sum of costs."""
+        return Objective(self._state.terms)
+
+    @property
+    def constraints(self) -> tuple[Constraint, ...]:
+        """Return the rules."""
+        return self._state.constraints
+
+    @property
+    def setting(self) -> Setting:
+        """Order and market, aligned."""
+        return self._state.setting
+
+    @property
+    def cvxpy_problem(self) -> cp.Problem:
+        """Return the declared CVXPY problem, its parameters at their present values."""
+        return self._declaration.synchronise()
+
+    def solve(
+        self, *, solver: str = "auto", tolerance: float = 1e-6, fallback: Sequence[str] = ("CLARABEL",)
+    ) -> Schedule:
+        """
+        Return the optimal schedule with its certificate.
+
+        Parameters
+        ----------
+        solver : "auto", or one of OSQP, CLARABEL, PIQP, HIGHS, which is then used or raises.
+        tolerance : relative duality gap that is accepted; what is returned is usually exact to rounding.
+        fallback : solvers tried in turn when "auto" fails, each recorded in the certificate.
+
+        Raises
+        ------
+        ModelError
+            A risk term has no weight: multiply it by a risk aversion, or use `solve_for`.
+        InfeasibleError, UnboundedError
+            No schedule obeys the constraints, or the objective falls without end.
+        SolverError
+            No solver met the accuracy contract; lists what was tried.
+        """
+        for term in self._state.terms:
+            if term.cost.kind == "risk" and term.weight is None:
+                raise ModelError(
+                    f"{term.cost.name} has no weight: multiply it by a risk aversion (1e-6 * {term.cost!r}), "
+                    "or use solve_for(risk_price=0.3)"
+                )
+        if solver not in SOLVERS:
+            raise DataError(f"solver={solver!r}: accepted are {', '.join(SOLVERS)}")
+        unknown = [name for name in fallback if name not in SOLVERS[1:]]
+        if unknown:
+            raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
+        if not 0 < tolerance < 1:
+            raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
+        if self._solver is None:
+            self._solver = Solver(self._declaration)
+        return self._solver.solve(self._state, solver, tolerance, tuple(fallback))
+
+    def solve_for(self, *, term: str | None = None, **dial: float | str) -> Schedule:
+        """
+        Find the weight of the one unweighted risk term that meets a target, and solve.
+
+        Parameters
+        ----------
+        term : name of the risk term to turn, when there are several.
+        dial : exactly one of `risk_price` (minimise E + z Std), `risk_bps`, `cost_bps`, `half_life`,
+            `finish` (times), `pov` (a fraction).
+
+        Raises
+        ------
+        ModelError
+            No dial or several, no risk term to turn, or a target out of reach (says the reachable range).
+        """
+        from acopt.model.dials import solve_for
+
+        return solve_for(self, term, dial)
+
+    def update(
+        self,
+        *,
+        order: Order | None = None,
+        market: Market | None = None,
+        weights: Mapping[str, float] | None = None,
+        constraints: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> ExecutionProblem:
+        """
+        Replace data in place, all or nothing; the next `solve` starts from the compiled, warm problem.
+
+        Parameters
+        ----------
+        order, market : same assets and number of intervals; signs may flip, volumes may become zero.
+        weights : new weights by cost name.
+        constraints : new fields by constraint name, `{"Participation": {"maximum": 0.12}}`.
+
+        Raises
+        ------
+        ModelError
+            An unknown name, a change of shape, or a weight that is fixed; nothing has changed then.
+        """
+        old = self._state
+        terms = _reweighted(old.terms, weights or {}, self._declaration)
+        rules = _changed(old.constraints, constraints or {})
+        if order is None and market is None:
+            touched = {*(weights or {}), *(constraints or {})}
+            state = _state(old.setting.order, old.setting.market, terms, rules, old.setting if not constraints else None)
+            only = touched | {CURVATURE, ALLOWED} if weights and _bends(old.terms, weights) else touched
+        else:
+            new_order, new_market = order or self.order, market or self.market
+            _same_shape(old.setting, new_order, new_market)
+            state = _state(_reordered(new_order, old.setting), new_market, terms, rules)
+            only = None
+        if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
+            raise ModelError("the cells in which trades are one-sided changed; that needs a new ExecutionProblem")
+        numbers = self._declaration.numbers(state, only)
+        self._declaration.assign(numbers)
+        self._state = state
+        return self
+
+    def evaluate(self, trades: Schedule | pd.DataFrame | Array, *, name: str = "evaluated") -> Schedule:
+        """
+        Price given trades by this problem; the schedule lists the rules they break.
+
+        Parameters
+        ----------
+        trades : shares, buys +, sells -: a Schedule, DataFrame interval x asset, or array (N, n).
+        """
+        if isinstance(trades, Schedule):
+            trades = trades.trades
+        values = self._state.setting.coefficient(trades, "trades")
+        return Schedule(Trajectory(self._state.setting, values), self.pricing, name=name)
+
+    @property
+    def pricing(self) -> Pricing:
+        """Return the terms and rules that price a schedule."""
+        return Pricing(self._state.terms, self._state.constraints)
+
+    def frontier(self, points: int = 25) -> Frontier:
+        """Trace cost against risk; see `acopt.sweeps.frontier`."""
+        from acopt.sweeps.frontier import trace
+
+        return trace(self, points)
+
+    def __repr__(self) -> str:
+        n, m = self._state.setting.shape
+        rules = ", ".join(c.name for c in self.constraints) or "none"
+        return f"ExecutionProblem({m} asset{'s' if m != 1 else ''} x {n} intervals: {self.objective!r}; rules: {rules})"
+
+
+def _state(
+    order: Order,
+    market: Market,
+    terms: tuple[Term, ...],
+    constraints: tuple[Constraint, ...],
+    unchanged: Setting | None = None,
+) -> State:
+    """Align, collect, check; `unchanged` is the setting to keep when only weights changed."""
+    setting = unchanged or Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
+    curvature, forbidden = collect(terms, setting)
+    if unchanged is None:
+        setting = replace(setting, forbidden=forbidden)
+        one_sided = np.zeros(setting.shape, dtype=bool)
+        for constraint in constraints:
+            own = constraint.one_sided(setting)
+            one_sided |= own if own is not None else False
+        eta = None if curvature is None else _mean_eta(terms, setting)
+        setting = replace(setting, one_sided=one_sided, eta=eta)
+        for constraint in constraints:
+            constraint.where(setting)
+            constraint.check(setting)
+        check_capacity(*trade_bounds(constraints, setting), constraints, setting)
+    return State(setting, terms, constraints, curvature)
+
+
+def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
+    """Mean of tau_k C_k over open intervals (n,), unweighted costs: the eta that scales smoothness."""
+    plain = tuple(Term(None, t.cost) for t in terms if t.cost.curvature(setting) is not None)
+    curvature, _ = collect(plain, setting)
+    if curvature is None:
+        return None
+    open_ = ~setting.forbidden
+    eta = np.where(open_, curvature.diagonal * setting.durations, 0.0).sum(axis=0) / np.maximum(open_.sum(axis=0), 1)
+    return np.asarray(eta)
+
+
+def _distinct(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ModelError(f"two terms of the problem are called {name!r}: give one of them a name=")
+
+
+def _bends(terms: tuple[Term, ...], weights: Mapping[str, float]) -> bool:
+    return any(t.cost.name in weights and t.cost.kind != "risk" for t in terms)
+
+
+def _reweighted(terms: tuple[Term, ...], weights: Mapping[str, float], declaration: Declaration) -> tuple[Term, ...]:
+    names = [t.cost.name for t in terms]
+    for name, weight in weights.items():
+        if name not in names:
+            raise ModelError(f"update weights: no cost is called {name!r}; there are: {', '.join(names)}")
+        check_weight(float(weight), name)
+    out = []
+    for term in terms:
+        if term.cost.name in weights:
+            if declaration.is_fixed(term.cost):
+                raise ModelError(
+                    f"{term.cost.name} holds a cp.Parameter of its own, so its weight is fixed; "
+                    "put the weight into that parameter"
+                )
+            term = Term(float(weights[term.cost.name]), term.cost)
+        out.append(term)
+    return tuple(out)
+
+
+def _changed(
+    constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[str, Any]]
+) -> tuple[Constraint, ...]:
+    names = [c.name for c in constraints]
+    for name in changes:
+        if name not in names:
+            raise ModelError(f"update constraints: none is called {name!r}; there are: {', '.join(names) or 'none'}")
+    return tuple(c.changed(**changes[c.name]) if c.name in changes else c for c in constraints)
+
+
+def _same_shape(old: Setting, order: Order, market: Market) -> None:
+    if len(order.assets) != len(old.assets) or not order.assets.isin(old.assets).all():
+        raise ModelError(
+            f"update order: its assets differ from the problem's ({', '.join(map(str, old.assets[:12]))}); "
+            "that needs a new ExecutionProblem"
+        )
+    if market.grid.periods != old.grid.periods:
+        raise ModelError(
+            f"update market: {market.grid.periods} intervals instead of {old.grid.periods}; "
+            "that needs a new ExecutionProblem"
+        )
+    if order.hedges != old.order.hedges:
+        raise ModelError("update order: the hedge legs differ; that needs a new ExecutionProblem")
+
+
+def _reordered(order: Order, old: Setting) -> Order:
+    if order.assets.equals(old.assets):
+        return order
+    out = Order(order.initial.loc[old.assets], order.target.loc[old.assets])
+    out._hedges = order.hedges
+    return out

@@ -1,0 +1,247 @@
+"""The answer: a schedule, what it costs and risks, and its proof."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from acopt.model.algebra import Constraint, Term
+from acopt.model.frames import Frames, time_of_fraction
+from acopt.model.paths import Trajectory
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FINISHED = 0.99
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """
+    The proof of one schedule, recomputed from the data and never taken from the solver.
+
+    Attributes
+    ----------
+    gap : objective minus a lower bound of the optimum, in units of the objective.
+    tolerance : gap that the accuracy contract allows.
+    gap_scale : sum of |path-dependent term values|; gap / gap_scale is the relative gap.
+    violation : largest violation, relative to the largest order (rules in shares) or to the order's
+        gross notional (rules in currency).
+    violations : largest violation of each constraint in its own unit.
+    objective_difference : objective of the canonical program minus the one recomputed in NumPy from
+        the original data, relative.
+    dual_residual : largest stationarity residual, in units of the objective.
+    solver, algebra, iterations, refinements, seconds : who solved it and how.
+    refined : whether the active set was solved exactly.
+    tries : every attempt, fallbacks included.
+    """
+
+    gap: float
+    tolerance: float
+    gap_scale: float
+    violation: float
+    violations: Mapping[str, float]
+    objective_difference: float
+    dual_residual: float
+    solver: str
+    algebra: str
+    iterations: int
+    refinements: int
+    refined: bool
+    seconds: float
+    tries: tuple[str, ...]
+
+    @property
+    def relative_gap(self) -> float:
+        """Gap over `gap_scale`."""
+        return self.gap / self.gap_scale if self.gap_scale > 0 else 0.0
+
+    def __str__(self) -> str:
+        fallback = "" if len(self.tries) <= 1 else f" after {len(self.tries)} tries"
+        return (
+            f"certified: gap {self.relative_gap:.1e} relative, violation {self.violation:.1e}, "
+            f"{self.solver} ({self.algebra}) {self.iterations} iterations"
+            f"{f', {self.refinements} refinements' if self.refined else ', not refined'}{fallback}, "
+            f"{1e3 * self.seconds:.3g} ms"
+        )
+
+
+@dataclass(frozen=True)
+class Urgency:
+    """
+    How urgent a schedule is, on every dial.
+
+    Attributes
+    ----------
+    risk_aversion : lambda, weight of the risk term, 1/currency.
+    risk_price : expected cost paid to remove one unit of risk at the margin, 2 lambda Std.
+    risk_bps, cost_bps : risk and expected cost, bps of gross arrival notional.
+    half_life, finish : when 50% and 99% of the gross notional are done, grid's unit from t_0.
+    pov : average participation, weighted by notional traded; NaN without volumes.
+    """
+
+    risk_aversion: float
+    risk_price: float
+    risk_bps: float
+    cost_bps: float
+    half_life: float
+    finish: float
+    pov: float
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What prices a schedule: the terms and the rules of a problem."""
+
+    terms: tuple[Term, ...]
+    constraints: tuple[Constraint, ...] = field(default=())
+
+
+class Schedule(Frames):
+    """
+    Trades over time, priced by the problem they answer.
+
+    The frames `trades`, `remaining`, `holdings`, `rates`, `participation`, `notional` carry the market's
+    labels. `certificate` is None for a schedule that was evaluated and not optimised.
+    """
+
+    def __init__(
+        self, path: Trajectory, pricing: Pricing, certificate: Certificate | None = None, *, name: str = "plan"
+    ) -> None:
+        super().__init__(path)
+        self.pricing, self.certificate, self.name = pricing, certificate, name
+
+    @cached_property
+    def term_values(self) -> dict[str, float]:
+        """Unweighted value of every cost, by name."""
+        return {t.cost.name: float(np.sum(t.cost.values(self.path))) for t in self.pricing.terms}
+
+    @cached_property
+    def objective(self) -> float:
+        """Weighted sum of all costs; a weight that nobody chose counts as 1, an unweighted risk as 0."""
+        return sum(term_weight(t) * self.term_values[t.cost.name] for t in self.pricing.terms)
+
+    @cached_property
+    def expected_cost(self) -> float:
+        """Sum of the money costs, currency against arrival, bad = positive."""
+        return sum((self.term_values[t.cost.name] for t in self.pricing.terms if t.cost.kind == "money"), 0.0)
+
+    @cached_property
+    def variance(self) -> float:
+        """Variance of cost against arrival, currency^2, by the market's covariance (NaN without one)."""
+        market = self.setting.market
+        if market.covariance is None:
+            own = [t.cost for t in self.pricing.terms if t.cost.kind == "risk"]
+            return float(np.sum(own[0].values(self.path))) if len(own) == 1 else float("nan")
+        after = self.path.after
+        return float(np.sum(self.setting.durations * after * market.risk.apply(after)))
+
+    @property
+    def risk(self) -> float:
+        """Standard deviation of cost against arrival, currency."""
+        return float(np.sqrt(max(self.variance, 0.0))) if not np.isnan(self.variance) else float("nan")
+
+    @cached_property
+    def urgency(self) -> Urgency:
+        """Return all dials of this schedule."""
+        from acopt.model.dials import urgency
+
+        return urgency(self)
+
+    @cached_property
+    def rules_broken(self) -> dict[str, float]:
+        """Largest violation of each constraint that is broken beyond the contract, in its own unit."""
+        found = violations(self.path, self.pricing.constraints)
+        return {c.name: found[c.name] for c in self.pricing.constraints if found[c.name] > slack(c, self.path)}
+
+    def bps(self, amount: float) -> float:
+        """Amount in basis points of gross arrival notional; NaN for a zero order."""
+        return 1e4 * amount / self.setting.gross if self.setting.gross > 0 else float("nan")
+
+    def breakdown(self) -> pd.DataFrame:
+        """
+        Cost by term, asset and interval, tidy: cost, kind, weight, interval, asset, value, weighted.
+
+        `weighted` sums to the objective. A custom cost has no parts: its row has no asset and interval.
+        """
+        n, m = self.setting.shape
+        frames = []
+        for term in self.pricing.terms:
+            values = np.asarray(term.cost.values(self.path))
+            whole = values.shape != (n, m)
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "cost": term.cost.name,
+                        "kind": term.cost.kind,
+                        "weight": term_weight(term),
+                        "interval": [None] if whole else self.setting.grid.labels.repeat(m),
+                        "asset": [None] if whole else np.tile(self.setting.assets.to_numpy(), n),
+                        "value": [float(values.sum())] if whole else values.ravel(),
+                    }
+                )
+            )
+        out = pd.concat([f.astype({"interval": object, "asset": object}) for f in frames], ignore_index=True)
+        out["weighted"] = out["weight"] * out["value"]
+        return out
+
+    def summary(self) -> str:
+        """Return the schedule in words; see `acopt.insight.summary`."""
+        from acopt.insight.summary import summarise
+
+        return summarise(self)
+
+    def plot(self, path: str | PathLike[str] | None = None) -> Figure:
+        """Draw trades, caps and paths; see `acopt.interface.plotting` (extra `plot`)."""
+        from acopt.interface.plotting import plot_schedule
+
+        return plot_schedule(self, path)
+
+    def to_csv(self, path: str | PathLike[str]) -> Path:
+        """Write `to_frame()` to a CSV file, whole or not at all; return its path."""
+        from acopt.interface.files import write_text
+
+        return write_text(Path(path), self.to_frame().to_csv(index=False))
+
+    def __repr__(self) -> str:
+        n, m = self.setting.shape
+        proof = "not optimised" if self.certificate is None else str(self.certificate)
+        return (
+            f"Schedule({self.name!r}: {m} asset{'s' if m != 1 else ''} x {n} intervals, "
+            f"cost {self.bps(self.expected_cost):.4g} bps, risk {self.bps(self.risk):.4g} bps; {proof})"
+        )
+
+
+def term_weight(term: Term) -> float:
+    """Weight of a term in the objective: as chosen; otherwise 1, and 0 for a risk."""
+    if term.weight is None:
+        return 0.0 if term.cost.kind == "risk" else 1.0
+    return term.weight
+
+
+def violations(path: Trajectory, constraints: tuple[Constraint, ...]) -> dict[str, float]:
+    """Largest violation of each constraint, in its own unit."""
+    return {c.name: float(np.max(c.violation(path), initial=0.0)) for c in constraints}
+
+
+def slack(constraint: Constraint, path: Trajectory) -> float:
+    """Violation that the accuracy contract allows, in the constraint's unit."""
+    return TOLERANCE * unit_size(constraint, path)
+
+
+def unit_size(constraint: Constraint, path: Trajectory) -> float:
+    """Size against which a violation is measured: the largest order, or the gross notional."""
+    setting = path.setting
+    if constraint.unit == "currency":
+        return setting.gross or 1.0
+    if constraint.unit == "shares":
+        return setting.size or max(float(np.abs(path.trades).max(initial=0.0)), 1.0)
+    return 1.0

@@ -1,0 +1,97 @@
+"""What a term of the problem is given: the order and the market, aligned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from acopt.market.grid import TimeGrid
+from acopt.market.labels import Array, Data, by_asset, by_interval_and_asset
+from acopt.market.market import Market
+from acopt.market.order import Order
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """
+    One order in one market: every array in the order's assets and the grid's intervals.
+
+    Attributes
+    ----------
+    order, market : the market holds exactly the order's assets, in the order's sequence.
+    one_sided : (N, n), where a constraint keeps every trade in the order's direction.
+    forbidden : (N, n), where nothing can trade (closed intervals, no volume).
+    eta : (n,) mean temporary coefficient, currency*time/share^2, or None when there is no impact.
+    complete : whether the order must be finished at t_N.
+    """
+
+    order: Order
+    market: Market
+    complete: bool = True
+    one_sided: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    forbidden: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
+    eta: Array | None = None
+
+    @property
+    def grid(self) -> TimeGrid:
+        """The intervals."""
+        return self.market.grid
+
+    @property
+    def assets(self) -> pd.Index:
+        """Labels (n,)."""
+        return self.order.assets
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(N, n)."""
+        return self.grid.periods, len(self.assets)
+
+    @cached_property
+    def durations(self) -> Array:
+        """tau as a column (N, 1)."""
+        return np.asarray(self.grid.durations)[:, None]
+
+    @cached_property
+    def remaining(self) -> Array:
+        """x_0 (n,), shares: > 0 to sell."""
+        return np.asarray(self.order.remaining.to_numpy(), dtype=float)
+
+    @cached_property
+    def target(self) -> Array:
+        """Position to reach (n,), shares."""
+        return np.asarray(self.order.target.to_numpy(), dtype=float)
+
+    @cached_property
+    def direction(self) -> Array:
+        """Sign of the trades that work the order (n,): -1 sells, +1 buys, 0 nothing to do."""
+        return -np.sign(self.remaining)
+
+    @cached_property
+    def hedges(self) -> Mask:
+        """Assets that are hedge legs (n,)."""
+        return np.array([label in self.order.hedges for label in self.assets], dtype=bool)
+
+    @cached_property
+    def gross(self) -> float:
+        """Gross arrival notional sum_i P_i |x_0i|, currency."""
+        return float(self.market.prices @ np.abs(self.remaining))
+
+    @cached_property
+    def size(self) -> float:
+        """Largest |x_0i|, shares."""
+        return float(np.abs(self.remaining).max(initial=0.0))
+
+    def coefficient(self, value: Data, what: str, **rules: object) -> Array:
+        """Align to (N, n) by the data rule."""
+        return by_interval_and_asset(value, self.grid.labels, self.assets, what=what, **rules)  # type: ignore[arg-type]
+
+    def per_asset(self, value: Data, what: str, **rules: object) -> Array:
+        """Align to (n,) by the data rule."""
+        return by_asset(value, self.assets, what=what, **rules)  # type: ignore[arg-type]

@@ -1,0 +1,176 @@
+"""From the declared problem to a certified schedule."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+import numpy as np
+
+from acopt.errors import InfeasibleError, SolverError, UnboundedError
+from acopt.market.labels import Array
+from acopt.model.declaration import Declaration, State, trade_bounds
+from acopt.model.paths import Trajectory, twap
+from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size
+from acopt.solving.engine import Candidate, Engine
+from acopt.solving.quadratic import Solution
+
+AGREEMENT = 1e-9
+FEASIBLE = 1e-9
+ABSOLUTE = 1e-12
+
+
+class Solver:
+    """The engine of one problem, kept warm, and what makes its points schedules."""
+
+    def __init__(self, declaration: Declaration) -> None:
+        self._declaration = declaration
+        self._engine = Engine(declaration.problem, declaration.paths.variable)
+
+    def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
+        """Return the first point that meets the contract, or raise."""
+        start = perf_counter()
+        engine, setting = self._engine, state.setting
+        bounds = trade_bounds(state.constraints, setting)
+        engine.load(engine.program.theta(self._declaration.current()), _column_units(state))
+        self._check_rows()
+        pricing = Pricing(state.terms, state.constraints)
+        rejected: list[str] = []
+        for found in engine.attempts(solver, fallback):
+            if isinstance(found, Solution):
+                self._verify_claim(found, state)
+                continue
+            path = self._trajectory(found, state, bounds)
+            certificate = self._certify(found, path, state, tolerance, start)
+            reason = _reason(certificate)
+            if reason is None:
+                return Schedule(path, pricing, certificate)
+            rejected.append(reason)
+        raise SolverError(
+            f"no point met the accuracy contract (relative gap {tolerance:g}, violation {FEASIBLE:g} of the order). "
+            f"Tried: {'; '.join(engine.tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
+        )
+
+    def _trajectory(self, found: Candidate, state: State, bounds: tuple[Array, Array]) -> Trajectory:
+        """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""
+        setting = state.setting
+        n, m = setting.shape
+        x = found.z[self._engine.primary].reshape((n + 1, m), order="F")
+        u = np.diff(x, axis=0)
+        lower, upper = bounds
+        u = np.minimum(np.maximum(u, lower), upper)
+        if setting.complete:
+            left = setting.remaining + u.sum(axis=0)
+            room = np.where(left > 0, u - lower, upper - u)
+            widest = room.argmax(axis=0)
+            fits = np.abs(left) <= np.minimum(room[widest, np.arange(m)], 1e-6 * np.abs(u).max(axis=0, initial=0.0))
+            u[widest[fits], np.flatnonzero(fits)] -= left[fits]
+        return Trajectory(setting, u)
+
+    def _certify(
+        self, found: Candidate, path: Trajectory, state: State, tolerance: float, start: float
+    ) -> Certificate:
+        values = {t.cost.name: float(np.sum(t.cost.values(path))) for t in state.terms}
+        objective = sum(term_weight(t) * values[t.cost.name] for t in state.terms)
+        scale, floor = self._scales(state, values)
+        broken, relative = {}, float(np.abs(path.remaining[-1]).max(initial=0.0)) if state.setting.complete else 0.0
+        relative = relative / state.setting.size if state.setting.size else relative
+        for constraint in state.constraints:
+            worst = float(np.max(constraint.violation(path), initial=0.0))
+            broken[constraint.name] = worst
+            relative = max(relative, worst / unit_size(constraint, path))
+        size = max(sum(abs(term_weight(t) * values[t.cost.name]) for t in state.terms), floor, 1e-300)
+        solution = found.solution
+        return Certificate(
+            gap=found.proof.gap,
+            tolerance=tolerance * scale + ABSOLUTE * floor,
+            gap_scale=scale,
+            violation=relative,
+            violations=broken,
+            objective_difference=abs(objective - found.value) / size,
+            dual_residual=found.proof.dual_residual,
+            solver=solution.solver,
+            algebra=self._engine.algebra if solution.solver == "OSQP" else "own",
+            iterations=solution.iterations,
+            refinements=solution.refinements,
+            refined=found.refined,
+            seconds=perf_counter() - start,
+            tries=tuple(self._engine.tries),
+        )
+
+    def _scales(self, state: State, values: dict[str, float]) -> tuple[float, float]:
+        """Sum of |path-dependent term values|, at this schedule and at TWAP."""
+        base = twap(state.setting)
+        here = there = 0.0
+        for term in state.terms:
+            weight, fixed = term_weight(term), term.cost.constant(state.setting)
+            here += abs(weight * (values[term.cost.name] - fixed))
+            there += abs(weight * (float(np.sum(term.cost.values(base))) - fixed))
+        return here, there
+
+    def _check_rows(self) -> None:
+        groups = self._engine.crossing_rows()
+        if groups:
+            names = sorted({self._owner(int(row)) for row in groups[0]})
+            raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
+
+    def _owner(self, row: int) -> str:
+        return self._declaration.owners.get(int(self._engine.program.row_constraint[row]), "completing the order")
+
+    def _verify_claim(self, claim: Solution, state: State) -> None:
+        """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
+        engine = self._engine
+        conflict = engine.infeasible_rows()
+        if conflict is not None:
+            names = sorted({self._owner(int(row)) for row in conflict})
+            raise InfeasibleError(
+                f"no schedule obeys all constraints together: {', '.join(names)} conflict "
+                "(each may be possible on its own)"
+            )
+        ray = engine.unbounded_ray()
+        if ray is not None:
+            setting = state.setting
+            n, m = setting.shape
+            move = np.diff(ray[engine.primary].reshape((n + 1, m), order="F"), axis=0)
+            size = np.abs(move) * setting.market.prices
+            order = np.argsort(-size, axis=None)[:4]
+            parts = []
+            for flat in order:
+                k, i = np.unravel_index(int(flat), move.shape)
+                if size[k, i] > 1e-6 * size.max(initial=1e-300):
+                    parts.append(f"{'buy' if move[k, i] > 0 else 'sell'} {setting.assets[i]} at {setting.grid.labels[k]}")
+            raise UnboundedError(
+                f"the objective falls without end along: {', '.join(parts) or 'a direction of the custom terms'}; "
+                "nothing that grows (impact, risk, a cap) stops it"
+            )
+
+
+def _reason(certificate: Certificate) -> str | None:
+    """Why a certificate does not meet the contract, or None."""
+    if not certificate.gap <= certificate.tolerance:
+        return f"{certificate.solver} gap {certificate.gap:.3g} > {certificate.tolerance:.3g}"
+    if not certificate.violation <= FEASIBLE:
+        return f"{certificate.solver} violation {certificate.violation:.3g}"
+    if not certificate.objective_difference <= AGREEMENT:
+        return f"{certificate.solver} objectives differ by {certificate.objective_difference:.3g}"
+    return None
+
+
+def _column_units(state: State) -> Array:
+    """Natural unit of every column of x: unit trade curvature; else the order's size; else mean volume."""
+    setting = state.setting
+    n, m = setting.shape
+    size = np.abs(setting.remaining)
+    fallback = np.where(size > 0, size, setting.size)
+    if setting.size == 0:
+        volume = setting.market.volumes.mean(axis=0) if setting.market.has_volume else np.ones(m)
+        fallback = np.where(volume > 0, volume, 1.0)
+    unit = fallback.copy()
+    if state.curvature is not None:
+        diagonal = np.where(setting.forbidden, 0.0, state.curvature.diagonal)
+        count = np.maximum((diagonal > 0).sum(axis=0), 1)
+        mean = diagonal.sum(axis=0) / count
+        curved = mean > 0
+        if curved.any():
+            reach = (fallback * np.sqrt(mean))[curved].max()
+            unit[curved] = reach / np.sqrt(mean[curved])
+    return np.repeat(unit, n + 1)

@@ -1,0 +1,77 @@
+"""Normalisation of a quadratic program: columns by natural unit, rows to unit size, the objective by one scalar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from acopt.solving.canonical import Array, Arrays, Pattern
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """
+    Column units D, row factors E and objective factor s: z = D z^, A^ = E A D, P^ = s D P D, y = E y^ / s.
+    """
+
+    column: Array
+    row: Array
+    objective: float
+
+    def forward(self, x: Arrays, p: Pattern, a: Pattern) -> Arrays:
+        """Normalised numbers."""
+        s, d, e = self.objective, self.column, self.row
+        return Arrays(
+            s * x.p * d[p.row] * d[p.col], s * x.q * d, s * x.d, x.a * e[a.row] * d[a.col], x.l * e, x.u * e
+        )
+
+    def primal(self, z: Array) -> Array:
+        """Variables in original units."""
+        return z * self.column
+
+    def dual(self, y: Array) -> Array:
+        """Multipliers in original units: objective per unit of the row's bound."""
+        return y * self.row / self.objective
+
+
+def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array) -> Scaling:
+    """
+    Choose a scaling from the units of the primary columns.
+
+    Parameters
+    ----------
+    x : numbers on the patterns p, a.
+    units : (columns,) natural unit of each column; NaN where the program itself must tell: an auxiliary
+        gets unit curvature if it has any, else the unit that gives its rows entries of one size.
+    """
+    n, m = p.shape[0], a.shape[0]
+    column = units.copy()
+    curvature = np.bincount(p.row[p.row == p.col], weights=x.p[p.row == p.col], minlength=n)
+    objective = _objective_factor(x, column, curvature)
+    own = np.isnan(column) & (curvature > 0)
+    column[own] = 1.0 / np.sqrt(objective * curvature[own])
+    size = np.abs(x.a)
+    while (unknown := np.isnan(column)).any():
+        known = ~unknown[a.col] & (size > 0)
+        reach = np.zeros(m)
+        np.maximum.at(reach, a.row[known], (size * np.where(unknown[a.col], 0.0, column[a.col]))[known])
+        edge = unknown[a.col] & (size > 0) & (reach[a.row] > 0)
+        if not edge.any():
+            column[unknown] = 1.0
+            break
+        proposal = np.full(n, np.inf)
+        np.minimum.at(proposal, a.col[edge], reach[a.row[edge]] / size[edge])
+        found = np.isfinite(proposal)
+        column[found] = proposal[found]
+    row = np.zeros(m)
+    np.maximum.at(row, a.row, size * column[a.col])
+    return Scaling(column, 1.0 / np.where(row > 0, row, 1.0), objective)
+
+
+def _objective_factor(x: Arrays, column: Array, curvature: Array) -> float:
+    known = ~np.isnan(column)
+    size = np.median(curvature[known & (curvature > 0)] * column[known & (curvature > 0)] ** 2) if (
+        known & (curvature > 0)
+    ).any() else float(np.max(np.abs(x.q[known] * column[known]), initial=0.0))
+    return 1.0 / float(size) if size > 0 else 1.0
