@@ -157,7 +157,7 @@ class Market:
     def daily_volume(self) -> Array:
         """Average daily volume (n,): expected volume per open time, times one day."""
         open_time = float(self.grid.durations[~self.grid.closed].sum())
-        volume = np.asarray(self.volumes.sum(axis=0) / open_time * self.grid.duration("390min"))
+        volume = np.asarray(self.volumes.sum(axis=0) / open_time * self.grid.duration("1 day"))
         if (volume <= 0).any():
             asset = self.assets[int(np.argmin(volume))]
             raise DataError(f"volume is 0 in every interval for {asset}; its impact cannot be expressed per volume")
@@ -174,7 +174,7 @@ class Market:
             e = np.zeros((self.grid.periods, n))
             e[:, i] = 1.0
             variance[i] = tau @ unit(e)[:, i] / tau.sum()
-        return np.sqrt(variance * self.grid.duration("390min"))
+        return np.sqrt(variance * self.grid.duration("1 day"))
 
     def align(self, covariance: AnyCovariance) -> RiskModel:
         """Align a covariance to this market's grid and assets."""

@@ -31,7 +31,7 @@ class Solver:
         start = perf_counter()
         engine, setting = self._engine, state.setting
         bounds = trade_bounds(state.constraints, setting)
-        engine.load(engine.program.theta(self._declaration.current()), _column_units(state))
+        engine.load(engine.program.theta(self._declaration.current()), *_natural_scales(state))
         self._check_rows()
         pricing = Pricing(state.terms, state.constraints)
         rejected: list[str] = []
@@ -155,22 +155,30 @@ def _reason(certificate: Certificate) -> str | None:
     return None
 
 
-def _column_units(state: State) -> Array:
-    """Natural unit of every column of x: unit trade curvature; else the order's size; else mean volume."""
+def _natural_scales(state: State) -> tuple[Array, Array, float | None]:
+    """
+    Natural unit and reach of every column of x, and the natural size of the objective.
+
+    The unit is that of unit trade curvature; else the order's size; else the mean volume. The reach is
+    the order's size, or the unit for an asset without an order of its own. The objective's size is that
+    of trading the costliest order at once; None leaves it to the program.
+    """
     setting = state.setting
     n, m = setting.shape
     size = np.abs(setting.remaining)
-    fallback = np.where(size > 0, size, setting.size)
+    unit = np.where(size > 0, size, setting.size)
     if setting.size == 0:
         volume = setting.market.volumes.mean(axis=0) if setting.market.has_volume else np.ones(m)
-        fallback = np.where(volume > 0, volume, 1.0)
-    unit = fallback.copy()
+        unit = np.where(volume > 0, volume, 1.0)
+    reach, objective = unit.copy(), None
     if state.curvature is not None:
-        diagonal = np.where(setting.forbidden, 0.0, state.curvature.diagonal)
-        count = np.maximum((diagonal > 0).sum(axis=0), 1)
-        mean = diagonal.sum(axis=0) / count
-        curved = mean > 0
+        diagonal = np.where(setting.forbidden | (state.curvature.diagonal <= 0), np.nan, state.curvature.diagonal)
+        curved = ~np.isnan(diagonal).all(axis=0)
         if curved.any():
-            reach = (fallback * np.sqrt(mean))[curved].max()
-            unit[curved] = reach / np.sqrt(mean[curved])
-    return np.repeat(unit, n + 1)
+            typical = np.sqrt(np.nanmedian(diagonal[:, curved], axis=0))
+            working = (size[curved] > 0) | (setting.size == 0)
+            if working.any():
+                largest = (unit[curved] * typical)[working].max()
+                unit[curved] = largest / typical
+                objective = float(largest**2)
+    return np.repeat(unit, n + 1), np.repeat(reach, n + 1), objective

@@ -53,7 +53,7 @@ class Engine:
         self._units: Array | None = None
         self.tries: list[str] = []
 
-    def load(self, theta: Array, units: Array) -> None:
+    def load(self, theta: Array, units: Array, reach: Array, objective: float | None) -> None:
         """
         Take new numbers.
 
@@ -61,8 +61,11 @@ class Engine:
         ----------
         theta : parameter vector of the program.
         units : natural unit of each primary column.
+        reach : how far each primary column may be from a good point at an optimum.
+        objective : natural size of the objective, or None to read it off the program.
         """
         arrays = self.program.arrays(theta)
+        self._canonical = arrays
         if self._presolve is None:
             self._presolve = Presolve(self.program, arrays, self.primary)
             at = np.full(self.program.n, -1)
@@ -71,9 +74,10 @@ class Engine:
             self._refiner = Refiner(self._presolve.p_pattern, self._presolve.a_pattern)
             self._osqp = solvers.WarmOSQP(FIRST)
         reduced, self._trail = self._presolve.apply(arrays)
-        self._fit(reduced, units)
+        self._fit(reduced, units, objective)
+        self._reach = np.where(self._unit_at >= 0, reach[np.maximum(self._unit_at, 0)], self._scaling.column)
 
-    def _fit(self, x: Arrays, units: Array) -> None:
+    def _fit(self, x: Arrays, units: Array, objective: float | None) -> None:
         """Scale and assemble; matrices whose numbers did not change are kept as they are."""
         presolve = self._presolve
         if presolve is None:  # pragma: no cover
@@ -98,7 +102,7 @@ class Engine:
             self._scaled = Quadratic(self._scaled.p, scaled.q, scaled.d, self._scaled.a, scaled.l, scaled.u)
         else:
             unit = np.where(self._unit_at >= 0, units[np.maximum(self._unit_at, 0)], np.nan)
-            self._scaling = scaling = normalise(x, p, a, unit)
+            self._scaling = scaling = normalise(x, p, a, unit, objective)
             self._qp = Quadratic.assemble(x, p, a)
             self._scaled = Quadratic.assemble(scaling.forward(x, p, a), p, a)
         self._arrays, self._units = x, units
@@ -121,7 +125,9 @@ class Engine:
         unboundedness, for the caller to verify. Each try is recorded in `tries`.
         """
         self.tries = []
-        if solver == "auto":
+        if not len(self._scaled.q):
+            plan = ["presolve"]
+        elif solver == "auto":
             plan = ["HIGHS", *fallback] if self._scaled.linear else ["OSQP", "OSQP tight", *fallback]
         else:
             plan = ["OSQP", "OSQP tight"] if solver == "OSQP" else [solver]
@@ -141,6 +147,8 @@ class Engine:
             yield candidate
 
     def _run(self, name: str) -> Solution:
+        if name == "presolve":
+            return Solution(np.zeros(0), np.zeros(len(self._scaled.l)), "presolve", "solved", 0)
         if name == "OSQP":
             self._osqp.load(self._scaled)
             return self._osqp.solve()
@@ -151,18 +159,26 @@ class Engine:
         return COLD[name](self._scaled)
 
     def _finish(self, solution: Solution) -> Candidate:
-        exact = None if self._scaled.linear else self._refiner.refine(self._scaled, solution.z, solution.y)
+        exact = None if self._scaled.linear or not len(solution.z) else self._refiner.refine(self._scaled, solution.z, solution.y)
         refinements = 0
         z, y = solution.z, solution.y
         if exact is not None:
             z, y, refinements = exact
         z, y = self._scaling.primal(z), self._scaling.dual(y)
-        proof = prove(self._qp, z, y, self._scaling.column, self._scaling.row)
+        proof = prove(self._qp, z, y, self._reach, self._scaling.row)
         done = Solution(z, y, solution.solver, solution.status, solution.iterations, refinements)
         presolve = self._presolve
         if presolve is None:  # pragma: no cover
             raise SolverError("the engine was not loaded")
-        return Candidate(presolve.restore(z, self._trail), self._qp.value(z), proof, done, exact is not None)
+        exactly = exact is not None or not len(z)
+        full = presolve.restore(z, self._trail)
+        return Candidate(full, self._value(full), proof, done, exactly)
+
+    def _value(self, z: Array) -> float:
+        """Objective in canonical variables, where squares are still squares and do not cancel."""
+        x, p = self._canonical, self.program.p_pattern
+        twice = np.where(p.row == p.col, 0.5, 1.0)
+        return float((twice * x.p * z[p.row]) @ z[p.col] + x.q @ z + x.d)
 
     @property
     def algebra(self) -> str:

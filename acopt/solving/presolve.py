@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from acopt.solving.canonical import Array, Arrays, CanonicalProgram, Indices, Pattern
 
-LONGEST_DEFINITION = 8
+LONGEST_DEFINITION = 16
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,13 @@ class RowMerge:
         self.group: Indices = group.reshape(-1)
         self._sorted = np.argsort(self.group, kind="stable")
         self._first = np.searchsorted(self.group[self._sorted], np.arange(len(representative)))
-        keep = np.isin(shape.a.row, representative)
-        self._entry = np.flatnonzero(keep)
-        self.pattern = Pattern(
-            self.group[shape.a.row[keep]], shape.a.col[keep], (len(representative), shape.a.shape[1])
-        )
-        self._entry_factor = self.factor[shape.a.row[keep]]
+        entry = np.flatnonzero(np.isin(shape.a.row, representative))
+        # Column-major with sorted rows: solvers sort in place what is not, and the numbers would part from the pattern.
+        entry = entry[np.lexsort((self.group[shape.a.row[entry]], shape.a.col[entry]))]
+        self._entry = entry
+        row = shape.a.row[entry]
+        self.pattern = Pattern(self.group[row], shape.a.col[entry], (len(representative), shape.a.shape[1]))
+        self._entry_factor = self.factor[row]
         self._swap = np.flatnonzero(self.factor < 0)
 
     def apply(self, x: Arrays) -> Arrays:

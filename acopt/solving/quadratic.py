@@ -35,10 +35,6 @@ class Quadratic:
         """P z, with P symmetric."""
         return np.asarray(self.p @ z + self.p.T @ z - self.p.diagonal() * z)
 
-    def value(self, z: Array) -> float:
-        """Objective at z."""
-        return float(0.5 * z @ self.product(z) + self.q @ z + self.d)
-
     @property
     def linear(self) -> bool:
         """Whether the program has no quadratic part."""

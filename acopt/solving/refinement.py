@@ -12,7 +12,7 @@ from acopt.solving.quadratic import Quadratic
 
 Mask = npt.NDArray[np.bool_]
 
-CURVED, FLAT, DUAL = 1e-10, 1e-6, 1e-7
+CURVED, FLAT, DUAL = 1e-9, 1e-8, 1e-8
 TOLERANCE = 1e-11
 CORRECTIONS = 12
 ROUNDING = 1e-16

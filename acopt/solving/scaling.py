@@ -35,7 +35,7 @@ class Scaling:
         return y * self.row / self.objective
 
 
-def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array) -> Scaling:
+def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | None) -> Scaling:
     """
     Choose a scaling from the units of the primary columns.
 
@@ -44,34 +44,35 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array) -> Scaling:
     x : numbers on the patterns p, a.
     units : (columns,) natural unit of each column; NaN where the program itself must tell: an auxiliary
         gets unit curvature if it has any, else the unit that gives its rows entries of one size.
+    size : natural size of the objective; None takes the typical curvature of the primary columns.
     """
     n, m = p.shape[0], a.shape[0]
     column = units.copy()
     curvature = np.bincount(p.row[p.row == p.col], weights=x.p[p.row == p.col], minlength=n)
-    objective = _objective_factor(x, column, curvature)
+    objective = 1.0 / (size or _objective_size(x, column, curvature))
     own = np.isnan(column) & (curvature > 0)
     column[own] = 1.0 / np.sqrt(objective * curvature[own])
-    size = np.abs(x.a)
+    entry = np.abs(x.a)
     while (unknown := np.isnan(column)).any():
-        known = ~unknown[a.col] & (size > 0)
+        known = ~unknown[a.col] & (entry > 0)
         reach = np.zeros(m)
-        np.maximum.at(reach, a.row[known], (size * np.where(unknown[a.col], 0.0, column[a.col]))[known])
-        edge = unknown[a.col] & (size > 0) & (reach[a.row] > 0)
+        np.maximum.at(reach, a.row[known], (entry * np.where(unknown[a.col], 0.0, column[a.col]))[known])
+        edge = unknown[a.col] & (entry > 0) & (reach[a.row] > 0)
         if not edge.any():
             column[unknown] = 1.0
             break
         proposal = np.full(n, np.inf)
-        np.minimum.at(proposal, a.col[edge], reach[a.row[edge]] / size[edge])
+        np.minimum.at(proposal, a.col[edge], reach[a.row[edge]] / entry[edge])
         found = np.isfinite(proposal)
         column[found] = proposal[found]
     row = np.zeros(m)
-    np.maximum.at(row, a.row, size * column[a.col])
+    np.maximum.at(row, a.row, entry * column[a.col])
     return Scaling(column, 1.0 / np.where(row > 0, row, 1.0), objective)
 
 
-def _objective_factor(x: Arrays, column: Array, curvature: Array) -> float:
+def _objective_size(x: Arrays, column: Array, curvature: Array) -> float:
     known = ~np.isnan(column)
-    size = np.median(curvature[known & (curvature > 0)] * column[known & (curvature > 0)] ** 2) if (
-        known & (curvature > 0)
-    ).any() else float(np.max(np.abs(x.q[known] * column[known]), initial=0.0))
-    return 1.0 / float(size) if size > 0 else 1.0
+    curved = known & (curvature > 0)
+    if curved.any():
+        return float(np.median(curvature[curved] * column[curved] ** 2))
+    return float(np.max(np.abs(x.q[known] * column[known]), initial=0.0)) or 1.0

@@ -102,6 +102,11 @@ class TestVolume:
         assert (market.volume[grid.closed] == 0).all(axis=None)
         np.testing.assert_array_equal(market.volume.to_numpy()[:5], market.volume.to_numpy()[6:])
 
+    def test_a_night_from_morning_to_afternoon_has_none(self):
+        stamps = ["2019-02-14 09:30", "2019-02-14 10:00", f"{DAY} 15:00", f"{DAY} 16:00"]
+        market = market_from_bars(BARS, TimeGrid.from_timestamps(stamps, tz=NEW_YORK, overnight=0.5))
+        assert market.volume.to_numpy()[1].tolist() == [0.0, 0.0, 0.0]
+
     def test_coverage_is_said_and_nothing_is_scaled(self):
         per_day = FRAME.assign(date=FRAME["datetime"].str[:10]).groupby(["symbol", "date"])["volume"].sum() * 2
         daily = per_day.reset_index().rename(columns={"date": "datetime"}).assign(open=1, high=1, low=1, close=1)
@@ -487,14 +492,16 @@ class TestEstimators:
         alpha = (np.sqrt(4 * square) - np.sqrt(2 * square)) / width - np.sqrt(square / width)
         expected = 2 * (np.exp(alpha) - 1) / (1 + np.exp(alpha))
         assert corwin_schultz(high, low, close)[0] == pytest.approx(expected, rel=1e-12)
+        # the first bar closes at its low and the second is 10% higher: taking the gap out puts one on the other
         gap = np.array([1.0, 1.1]).reshape(1, 2, 1)
-        moved = corwin_schultz(high * gap, low * gap, close * gap)[0]
-        # after the move, the second bar starts at the first one's close
-        log = np.log(101 / 100)
-        rise = np.log(101 / 100.5)
-        both = max(rise, np.log(100.5 * 1.01 / 100.5)) - min(-np.log(1.005), 0.0)
-        alpha = (np.sqrt(4 * log**2) - np.sqrt(2 * log**2)) / width - both / np.sqrt(width)
-        assert moved == pytest.approx(max(2 * np.tanh(alpha / 2), 0.0), abs=1e-12)
+        assert corwin_schultz(high * gap, low * gap, low * gap)[0] == pytest.approx(expected, rel=1e-12)
+        fall = np.array([1.0, 0.9]).reshape(1, 2, 1)
+        assert corwin_schultz(high * fall, low * fall, high * fall)[0] == pytest.approx(expected, rel=1e-12)
+
+    def test_roll_does_not_see_a_trend(self):
+        _, _, close = self.bounce(0.01, 0.003, days=5)
+        trend = np.exp(0.002 * np.arange(26))[:, None]
+        assert roll(close * trend)[0] == pytest.approx(roll(close)[0], rel=1e-9)
 
     def test_spread_estimators_skip_bars_without_trade(self):
         high, low, close = self.bounce(0.01, 0.003, days=30)
