@@ -17,6 +17,7 @@ from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
 from acopt.model.curvature import collect
 from acopt.model.declaration import ALLOWED, CURVATURE, Declaration, State, trade_bounds
+from acopt.model.dials import solve_for, with_weight
 from acopt.model.feasibility import check_capacity
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
@@ -144,9 +145,21 @@ class ExecutionProblem:
             raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
         if not 0 < tolerance < 1:
             raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
+        return self._run(self._state, solver, tolerance, tuple(fallback))
+
+    def solve_at(self, term: str, weight: float) -> Schedule:
+        """Solve with another weight of one term, warm; the problem's own weights stay as they are."""
+        state = replace(self._state, terms=with_weight(self._state.terms, term, check_weight(weight, term)))
+        self._declaration.assign(self._declaration.numbers(state, [term]))
+        try:
+            return self._run(state, "auto", 1e-6, ("CLARABEL",))
+        finally:
+            self._declaration.assign(self._declaration.numbers(self._state, [term]))
+
+    def _run(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         if self._solver is None:
             self._solver = Solver(self._declaration)
-        return self._solver.solve(self._state, solver, tolerance, tuple(fallback))
+        return self._solver.solve(state, solver, tolerance, fallback)
 
     def solve_for(self, *, term: str | None = None, **dial: float | str) -> Schedule:
         """
@@ -163,8 +176,6 @@ class ExecutionProblem:
         ModelError
             No dial or several, no risk term to turn, or a target out of reach (says the reachable range).
         """
-        from acopt.model.dials import solve_for
-
         return solve_for(self, term, dial)
 
     def update(

@@ -36,7 +36,7 @@ class Proof:
     row_violation: float
 
 
-def prove(qp: Quadratic, z: Array, y: Array, reach: Array, row_factor: Array) -> Proof:
+def prove(qp: Quadratic, z: Array, y: Array, reach: Array, row_factor: Array, *, precise: bool = False) -> Proof:
     """
     Certify (z, y) on the unscaled program.
 
@@ -46,11 +46,12 @@ def prove(qp: Quadratic, z: Array, y: Array, reach: Array, row_factor: Array) ->
     z, y : primal and dual point; multipliers that point at an infinite bound are dropped first.
     reach : R, how far each variable may be from z at an optimum.
     row_factor : factor that brings each row to order one.
+    precise : take the residual in extended precision.
     """
     y = np.where(((y > 0) & np.isinf(qp.u)) | ((y < 0) & np.isinf(qp.l)), 0.0, y)
     az, pz = qp.a @ z, qp.product(z)
     reach = np.maximum(reach, np.abs(z))
-    residual = pz + qp.q + qp.a.T @ y
+    residual = qp.slope(z, y, precise=precise)
     stationarity = float(np.abs(residual) @ reach)
     if stationarity > WORTHWHILE * float(np.abs(0.5 * pz + qp.q) @ np.abs(z)):
         stationarity = min(stationarity, _curved_bound(qp, residual, reach))

@@ -19,7 +19,8 @@ from acopt.solving.quadratic import Quadratic, Solution
 from acopt.solving.refinement import Refiner
 from acopt.solving.scaling import Scaling, normalise
 
-FIRST, TIGHT = 1e-5, 1e-9
+OSQP_STAGES = {"OSQP": (1e-5, 4_000), "OSQP at 1e-7": (1e-7, 20_000), "OSQP at 1e-9": (1e-9, 50_000)}
+ROUNDED = 1e-9
 COLD = {"CLARABEL": solvers.solve_clarabel, "PIQP": solvers.solve_piqp, "HIGHS": solvers.solve_highs}
 
 
@@ -72,7 +73,7 @@ class Engine:
             at[self.primary] = np.arange(len(self.primary))
             self._unit_at = at[self._presolve.columns]
             self._refiner = Refiner(self._presolve.p_pattern, self._presolve.a_pattern)
-            self._osqp = solvers.WarmOSQP(FIRST)
+            self._osqp = solvers.WarmOSQP()
         reduced, self._trail = self._presolve.apply(arrays)
         self._fit(reduced, units, objective)
         self._reach = np.where(self._unit_at >= 0, reach[np.maximum(self._unit_at, 0)], self._scaling.column)
@@ -128,9 +129,9 @@ class Engine:
         if not len(self._scaled.q):
             plan = ["presolve"]
         elif solver == "auto":
-            plan = ["HIGHS", *fallback] if self._scaled.linear else ["OSQP", "OSQP tight", *fallback]
+            plan = ["HIGHS", *fallback] if self._scaled.linear else [*OSQP_STAGES, *fallback]
         else:
-            plan = ["OSQP", "OSQP tight"] if solver == "OSQP" else [solver]
+            plan = [*OSQP_STAGES] if solver == "OSQP" else [solver]
         for name in dict.fromkeys(plan):
             start = perf_counter()
             solution = self._run(name)
@@ -149,30 +150,32 @@ class Engine:
     def _run(self, name: str) -> Solution:
         if name == "presolve":
             return Solution(np.zeros(0), np.zeros(len(self._scaled.l)), "presolve", "solved", 0)
-        if name == "OSQP":
-            self._osqp.load(self._scaled)
-            return self._osqp.solve()
-        if name == "OSQP tight":
-            tight = solvers.WarmOSQP(TIGHT, 100_000)
-            tight.load(self._scaled)
-            return tight.solve()
+        if name in OSQP_STAGES:
+            if name == "OSQP":
+                self._osqp.load(self._scaled)
+            return self._osqp.solve(*OSQP_STAGES[name])
         return COLD[name](self._scaled)
 
     def _finish(self, solution: Solution) -> Candidate:
-        exact = None if self._scaled.linear or not len(solution.z) else self._refiner.refine(self._scaled, solution.z, solution.y)
-        refinements = 0
-        z, y = solution.z, solution.y
-        if exact is not None:
-            z, y, refinements = exact
-        z, y = self._scaling.primal(z), self._scaling.dual(y)
-        proof = prove(self._qp, z, y, self._reach, self._scaling.row)
-        done = Solution(z, y, solution.solver, solution.status, solution.iterations, refinements)
         presolve = self._presolve
         if presolve is None:  # pragma: no cover
             raise SolverError("the engine was not loaded")
-        exactly = exact is not None or not len(z)
+        candidate = self._prove(solution, presolve, precise=False)
+        if candidate.refined and candidate.proof.dual_residual > ROUNDED * abs(candidate.value):
+            return self._prove(solution, presolve, precise=True)
+        return candidate
+
+    def _prove(self, solution: Solution, presolve: Presolve, *, precise: bool) -> Candidate:
+        """Refine and certify; `precise` takes residuals in extended precision, for gradients that cancel."""
+        exact = None
+        if len(solution.z) and not self._scaled.linear:
+            exact = self._refiner.refine(self._scaled, solution.z, solution.y, precise=precise)
+        z, y, refinements = exact if exact is not None else (solution.z, solution.y, 0)
+        z, y = self._scaling.primal(z), self._scaling.dual(y)
+        proof = prove(self._qp, z, y, self._reach, self._scaling.row, precise=precise)
+        done = Solution(z, y, solution.solver, solution.status, solution.iterations, refinements)
         full = presolve.restore(z, self._trail)
-        return Candidate(full, self._value(full), proof, done, exactly)
+        return Candidate(full, self._value(full), proof, done, exact is not None or not len(z))
 
     def _value(self, z: Array) -> float:
         """Objective in canonical variables, where squares are still squares and do not cancel."""

@@ -35,6 +35,19 @@ class Quadratic:
         """P z, with P symmetric."""
         return np.asarray(self.p @ z + self.p.T @ z - self.p.diagonal() * z)
 
+    def slope(self, z: Array, y: Array, *, precise: bool = False) -> Array:
+        """Pz + q + A'y; `precise` accumulates in extended precision."""
+        if not precise:
+            return np.asarray(self.product(z) + self.q + self.a.T @ y)
+        p, a = self.p.tocoo(), self.a.tocoo()
+        out = self.q.astype(np.longdouble)
+        x, m = z.astype(np.longdouble), y.astype(np.longdouble)
+        off = p.row != p.col
+        np.add.at(out, p.row, p.data * x[p.col])
+        np.add.at(out, p.col[off], p.data[off] * x[p.row[off]])
+        np.add.at(out, a.col, a.data * m[a.row])
+        return out.astype(np.float64)
+
     @property
     def linear(self) -> bool:
         """Whether the program has no quadratic part."""

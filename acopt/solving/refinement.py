@@ -13,7 +13,7 @@ from acopt.solving.quadratic import Quadratic
 Mask = npt.NDArray[np.bool_]
 
 CURVED, FLAT, DUAL = 1e-9, 1e-8, 1e-8
-TOLERANCE = 1e-11
+FEASIBLE, OPTIMAL = 1e-13, 1e-11
 CORRECTIONS = 12
 ROUNDING = 1e-16
 SETTLED = 1e-9
@@ -45,15 +45,22 @@ class Refiner:
         self._a_row = a.row
         self._solver: qdldl.Solver | None = None
 
-    def refine(self, qp: Quadratic, z: Array, y: Array) -> tuple[Array, Array, int] | None:
-        """Return the exact point and the number of linear solves, or None when no active set settles."""
+    def refine(
+        self, qp: Quadratic, z: Array, y: Array, *, precise: bool = False
+    ) -> tuple[Array, Array, int] | None:
+        """Return the exact point and the number of linear solves, or None when no active set settles.
+
+        `precise` takes residuals in extended precision.
+        """
         ax = qp.a @ z
         equal = qp.l >= qp.u
         low = ~equal & (ax - qp.l < -y)
         high = ~equal & ~low & (qp.u - ax < y)
-        return self._search(qp, equal, low, high)
+        return self._search(qp, equal, low, high, precise)
 
-    def _search(self, qp: Quadratic, equal: Mask, low: Mask, high: Mask) -> tuple[Array, Array, int] | None:
+    def _search(
+        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
+    ) -> tuple[Array, Array, int] | None:
         seen: set[bytes] = set()
         slope = max(float(np.abs(qp.q).max(initial=0.0)), 1e-300)
         cautious = False
@@ -61,19 +68,16 @@ class Refiner:
             signature = np.packbits(low).tobytes() + np.packbits(high).tobytes()
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
-            z, y, clean = self._solve(qp, equal, low, high)
-            if not clean:
-                return None
+            z, y, clean = self._solve(qp, equal, low, high, precise)
             ax = qp.a @ z
-            feasible = TOLERANCE * (1.0 + np.abs(ax))
+            feasible = FEASIBLE * (1.0 + np.abs(ax))
             over = np.where(equal, 0.0, np.maximum(qp.l - ax, ax - qp.u))
             slope_now = max(slope, float(np.abs(y).max(initial=0.0)))
             wrong = np.where(low, y, np.where(high, -y, 0.0))
             enter = (over > feasible) & ~low & ~high
-            leave = wrong > TOLERANCE * slope_now
+            leave = wrong > OPTIMAL * slope_now
             if not enter.any() and not leave.any():
-                y[leave | (~equal & ~low & ~high)] = 0.0
-                return z, y, round_ + 1
+                return (z, y, round_ + 1) if clean else None
             if cautious:
                 if round_ >= SINGLE_CHANGES:
                     return None
@@ -82,7 +86,9 @@ class Refiner:
             high = (high & ~leave) | (enter & (qp.l - ax <= ax - qp.u))
         return None
 
-    def _solve(self, qp: Quadratic, equal: Mask, low: Mask, high: Mask) -> tuple[Array, Array, bool]:
+    def _solve(
+        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
+    ) -> tuple[Array, Array, bool]:
         n, m = self._n, self._m
         active = equal | low | high
         bound = np.where(low | equal, qp.l, np.where(high, qp.u, 0.0))
@@ -100,7 +106,7 @@ class Refiner:
         best, residual = (point[:n], np.where(active, point[n:], 0.0)), np.inf
         for _ in range(CORRECTIONS):
             z, y = point[:n], np.where(active, point[n:], 0.0)
-            gap = np.concatenate([-qp.q - qp.product(z) - qp.a.T @ y, np.where(active, bound - qp.a @ z, 0.0)])
+            gap = np.concatenate([-qp.slope(z, y, precise=precise), np.where(active, bound - qp.a @ z, 0.0)])
             now = float(np.abs(gap).max(initial=0.0))
             if not now < residual:
                 break

@@ -44,12 +44,12 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | Non
     x : numbers on the patterns p, a.
     units : (columns,) natural unit of each column; NaN where the program itself must tell: an auxiliary
         gets unit curvature if it has any, else the unit that gives its rows entries of one size.
-    size : natural size of the objective; None takes the typical curvature of the primary columns.
+    size : natural size of the objective; the typical curvature of the primary columns if that is larger.
     """
     n, m = p.shape[0], a.shape[0]
     column = units.copy()
     curvature = np.bincount(p.row[p.row == p.col], weights=x.p[p.row == p.col], minlength=n)
-    objective = 1.0 / (size or _objective_size(x, column, curvature))
+    objective = 1.0 / max(size or 0.0, _objective_size(x, column, curvature))
     own = np.isnan(column) & (curvature > 0)
     column[own] = 1.0 / np.sqrt(objective * curvature[own])
     entry = np.abs(x.a)

@@ -27,13 +27,11 @@ class WarmOSQP:
     silently: every array is checked here first.
     """
 
-    def __init__(self, tolerance: float = 1e-6, iterations: int = 20_000) -> None:
+    def __init__(self) -> None:
+        self._limits = {"eps_abs": 1e-5, "eps_rel": 1e-5, "max_iter": 20_000}
         self._settings = {
-            "eps_abs": tolerance,
-            "eps_rel": tolerance,
             "eps_prim_inf": 1e-9,
             "eps_dual_inf": 1e-9,
-            "max_iter": iterations,
             "verbose": False,
             "polishing": False,
             "scaling": 0,
@@ -54,19 +52,21 @@ class WarmOSQP:
         last, self._last = self._last, qp
         if self._solver is None or last is None:
             self._solver = osqp.OSQP()
-            self._solver.setup(sp.csc_matrix(qp.p), qp.q, sp.csc_matrix(qp.a), lower, upper, **self._settings)
+            self._solver.setup(sp.csc_matrix(qp.p), qp.q, sp.csc_matrix(qp.a), lower, upper, **self._settings, **self._limits)
             return
         if last.p is not qp.p or last.a is not qp.a:
             self._solver.update(q=qp.q, l=lower, u=upper, Px=qp.p.data, Ax=qp.a.data)
         else:
             self._solver.update(q=qp.q, l=lower, u=upper)
 
-    def solve(self, start: tuple[Array, Array] | None = None) -> Solution:
-        """Solve what is loaded, from the last point or from `start`."""
+    def solve(self, tolerance: float, iterations: int) -> Solution:
+        """Solve what is loaded, on from the last point."""
         if self._solver is None:
             raise SolverError("OSQP: nothing was loaded")
-        if start is not None:
-            self._solver.warm_start(x=start[0], y=start[1])
+        limits = {"eps_abs": tolerance, "eps_rel": tolerance, "max_iter": iterations}
+        if limits != self._limits:
+            self._solver.update_settings(**limits)
+            self._limits = limits
         result = self._solver.solve(raise_error=False)
         status = str(result.info.status)
         y = result.y

@@ -1,0 +1,359 @@
+"""Benchmark schedules, priced by the same problem as the optimum, and the table that compares them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pandas as pd
+
+from acopt.constraints.trading import Complete
+from acopt.errors import DataError, ModelError
+from acopt.insight.closed_form import DoesNotReduce, reduction
+from acopt.market.clock import TimeLike
+from acopt.market.labels import Array, Data
+from acopt.model.declaration import ALLOWED
+from acopt.model.frames import time_of_fraction
+from acopt.model.problem import ExecutionProblem
+from acopt.model.schedule import FINISHED, TOLERANCE, Schedule
+from acopt.model.setting import Mask, Setting
+
+__all__ = ["POV", "almgren_chriss", "broken_rules", "compare", "immediate", "pov", "time_done", "twap", "vwap"]
+
+Strategy: TypeAlias = Callable[[ExecutionProblem], Schedule]
+Plan: TypeAlias = "Schedule | str | Strategy | pd.DataFrame | Array | tuple[str, Any]"
+
+
+def twap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike | None = None) -> Schedule:
+    """
+    Trade at a constant rate through every tradable interval of a window.
+
+    u_ki = -X_i tau_k / sum_j tau_j,  sums over intervals in which asset i can trade
+
+    Parameters
+    ----------
+    problem : what prices the schedule.
+    start, end : the window, half open, on edges of the grid; the whole grid by default.
+
+    Raises
+    ------
+    ModelError
+        An asset with an order has no tradable interval in the window.
+    DataError
+        The window is outside the grid, empty, or off its edges.
+    """
+    setting = problem.setting
+    return _spread_out(problem, np.broadcast_to(setting.durations, setting.shape), (start, end), "twap")
+
+
+def vwap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike | None = None) -> Schedule:
+    """
+    Trade in proportion to the market's expected volume.
+
+    u_ki = -X_i V_ki / sum_j V_ji
+
+    Parameters
+    ----------
+    problem, start, end : as in `twap`.
+
+    Raises
+    ------
+    ModelError
+        The market has no volume, or an asset with an order has none in the window.
+    DataError
+        As in `twap`.
+    """
+    return _spread_out(problem, problem.market.volumes, (start, end), "vwap")
+
+
+def immediate(problem: ExecutionProblem) -> Schedule:
+    """
+    Trade everything in the first tradable interval.
+
+    u_1i = -X_i
+
+    Raises
+    ------
+    ModelError
+        An asset with an order can never trade.
+    """
+    tradable = _tradable(problem.setting, None, "immediate")
+    first = np.cumsum(tradable, axis=0) == 1
+    return problem.evaluate(_work(problem.setting, np.where(tradable & first, 1.0, 0.0)), name="immediate")
+
+
+def almgren_chriss(problem: ExecutionProblem, risk_aversion: float | None = None) -> Schedule:
+    """
+    Trade on Almgren and Chriss' closed form, with the problem's impact, covariance and drift.
+
+    x_j = M diag(sinh kappa_i (T - t_j) / sinh kappa_i T) M' H~ X; see `AlmgrenChrissBasket`
+
+    The problem's other costs, its rules and the kink of its spread are left aside: `compare` shows what
+    that costs and breaks.
+
+    Parameters
+    ----------
+    problem : what prices the schedule.
+    risk_aversion : lambda >= 0, 1/currency; the weight of the problem's `TimingRisk` by default.
+
+    Raises
+    ------
+    ModelError
+        The grid is uneven or closed somewhere, a coefficient varies over time, there is no temporary
+        impact, or no risk aversion; says which.
+    DataError
+        `risk_aversion` is negative or NaN.
+
+    References
+    ----------
+    Almgren & Chriss (2000), "Optimal execution of portfolio transactions".
+    """
+    try:
+        found = reduction(problem, risk_aversion)
+    except DoesNotReduce as error:
+        raise ModelError(f"almgren_chriss: the problem does not reduce to the closed form: {error}") from error
+    if found.risk_aversion is None:
+        raise ModelError(
+            "almgren_chriss: the problem's TimingRisk has no weight (or there is none): state one, "
+            "almgren_chriss(problem, risk_aversion=plan.urgency.risk_aversion), or multiply the term by it"
+        )
+    return problem.evaluate(found.model.optimum(found.risk_aversion).trades, name="almgren_chriss")
+
+
+@dataclass(frozen=True, eq=False)
+class POV:
+    """
+    Trade a fixed fraction of each interval's volume until done.
+
+    |u_ki| = min(rate V_ki, |X_i| - sum_{j<k} |u_ji|)
+
+    The last trade is partial. Where volume runs out first, the rest is left: the schedule's last
+    `remaining` shows it, and `compare` lists "Complete" among the rules broken.
+
+    Parameters
+    ----------
+    rate : fraction of the expected volume, our own included, > 0: scalar, by asset, by interval, or both.
+    start, end : the window, half open, on edges of the grid; the whole grid by default.
+
+    Raises
+    ------
+    ModelError
+        When called: the market has no volume.
+    DataError
+        When called: a rate is not > 0, or a label is missing.
+    """
+
+    rate: Data
+    start: TimeLike | None = None
+    end: TimeLike | None = None
+
+    @property
+    def name(self) -> str:
+        """How tables call it: `pov 8%`."""
+        return f"pov {100 * float(self.rate):.4g}%" if isinstance(self.rate, int | float) else "pov"
+
+    def __call__(self, problem: ExecutionProblem) -> Schedule:
+        """Return the schedule, priced by the problem."""
+        setting = problem.setting
+        volume = problem.market.volumes
+        rate = setting.coefficient(self.rate, "pov rate", sign="positive")
+        window = setting.grid.window(_window(self.start, self.end))
+        cap = np.where(_open(setting) & window[:, None], rate * volume, 0.0)
+        before = np.cumsum(cap, axis=0) - cap
+        size = np.minimum(cap, np.maximum(np.abs(setting.remaining) - before, 0.0))
+        return problem.evaluate(setting.direction * size, name=self.name)
+
+
+def pov(rate: Data, start: TimeLike | None = None, end: TimeLike | None = None) -> POV:
+    """Return the strategy that trades `rate` of each interval's volume until done; see `POV`."""
+    return POV(rate, start, end)
+
+
+NAMED: Mapping[str, Strategy] = {
+    "twap": twap,
+    "vwap": vwap,
+    "immediate": immediate,
+    "almgren_chriss": almgren_chriss,
+}
+
+
+def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan] | Schedule | str) -> pd.DataFrame:
+    """
+    Price plans by one problem and lay them side by side, one row each.
+
+    Parameters
+    ----------
+    problem : what prices every plan, those made by other problems included.
+    plans : any of: a Schedule; "twap", "vwap", "immediate", "almgren_chriss"; a strategy such as
+        `pov(0.08)`, or any function of the problem; trades, interval x asset (buys +, sells -), as a
+        DataFrame or array; a pair (name, plan). Or a mapping name -> plan.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by plan (a repeated name gets a number): `cost_bps` and `risk_bps` of gross arrival
+        notional; `objective`, currency; `finish`, when 99% of the gross notional is done, a timestamp (to
+        the second) where the grid has them, else the grid's unit from t_0, missing if never;
+        `max_participation`, NaN without volume; `rules_broken`, names, "" if none.
+
+    Raises
+    ------
+    DataError
+        A plan is not one of these, or its labels or numbers do not fit the problem; names the plan.
+    """
+    schedules = [_schedule(problem, plan, name) for name, plan in _listed(plans)]
+    names = _distinct([schedule.name for schedule in schedules])
+    table = pd.DataFrame(
+        {
+            "cost_bps": [s.bps(s.expected_cost) for s in schedules],
+            "risk_bps": [s.bps(s.risk) for s in schedules],
+            "objective": [s.objective for s in schedules],
+        },
+        index=pd.Index(names, name="plan"),
+        dtype=float,
+    )
+    stamps = problem.market.grid.timestamps
+    finish = [time_done(s, FINISHED) for s in schedules]
+    table["finish"] = pd.Series(finish, index=table.index, dtype=float if stamps is None else stamps.dtype)
+    table["max_participation"] = np.array([max_participation(s) for s in schedules], dtype=float)
+    table["rules_broken"] = pd.Series([", ".join(broken_rules(s)) for s in schedules], index=table.index, dtype=object)
+    return table
+
+
+def broken_rules(schedule: Schedule) -> dict[str, float]:
+    """
+    Return the largest violation of every rule that a schedule breaks, the unwritten ones included.
+
+    Beside `Schedule.rules_broken`: "Complete", shares left where the order must be finished, and "trading
+    allowed", shares traded where nothing can trade (a closed or volumeless interval).
+    """
+    found = dict(schedule.rules_broken)
+    setting = schedule.setting
+    if setting.forbidden.any():
+        found[ALLOWED] = float(np.abs(schedule.path.trades[setting.forbidden]).max())
+    if setting.complete and not any(isinstance(rule, Complete) for rule in schedule.pricing.constraints):
+        found[Complete().name] = float(np.abs(schedule.path.remaining[-1]).max())
+    reach = TOLERANCE * (setting.size or 1.0)
+    return {name: size for name, size in found.items() if name in schedule.rules_broken or size > reach}
+
+
+def max_participation(schedule: Schedule) -> float:
+    """Return the largest fraction of an interval's volume traded; NaN without volumes."""
+    if not schedule.setting.market.has_volume:
+        return float("nan")
+    return float(np.abs(schedule.path.participation).max())
+
+
+def time_done(schedule: Schedule, fraction: float) -> float | pd.Timestamp | Any:
+    """
+    Return when a fraction of the gross arrival notional is done, linear within intervals.
+
+    A timestamp, to the second, where the grid has them, else the grid's unit from t_0; NaT or NaN when
+    the fraction is never reached or the order is zero.
+    """
+    grid = schedule.setting.grid
+    elapsed = time_of_fraction(schedule.path, fraction)
+    stamps = grid.timestamps
+    if stamps is None:
+        return elapsed
+    if np.isnan(elapsed):
+        return pd.NaT
+    since = (stamps.asi8 - stamps.asi8[0]).astype(float)
+    passed = float(np.interp(elapsed, np.asarray(grid.edges) - grid.edges[0], since))
+    return stamps[0] + pd.Timedelta(seconds=round(passed / 1e6))
+
+
+def _window(start: TimeLike | None, end: TimeLike | None) -> tuple[TimeLike | None, TimeLike | None] | None:
+    return None if start is None and end is None else (start, end)
+
+
+def _open(setting: Setting) -> Mask:
+    """Cells (N, n) in which an asset can trade: not closed, and not without volume where volumes are known."""
+    free = ~setting.forbidden
+    return free & (setting.market.volumes > 0) if setting.market.has_volume else free
+
+
+def _tradable(setting: Setting, window: tuple[TimeLike | None, TimeLike | None] | None, name: str) -> Mask:
+    """Cells (N, n) of a window in which an asset can trade; every asset with an order must have one."""
+    tradable = np.asarray(_open(setting) & setting.grid.window(window)[:, None])
+    stuck = np.flatnonzero((setting.remaining != 0) & ~tradable.any(axis=0))
+    if len(stuck):
+        where = "the grid" if window is None else f"the window {window!r}"
+        raise ModelError(
+            f"{name}: {setting.assets[int(stuck[0])]} has an order, but no interval of {where} in which it can trade "
+            "(open, and with volume)"
+        )
+    return tradable
+
+
+def _work(setting: Setting, weight: Array) -> Array:
+    """Trades (N, n) that split each asset's order in proportion to weights >= 0."""
+    total = weight.sum(axis=0)
+    return -np.divide(weight, total, out=np.zeros(setting.shape), where=total > 0) * setting.remaining
+
+
+def _spread_out(
+    problem: ExecutionProblem, weight: Array, window: tuple[TimeLike | None, TimeLike | None], name: str
+) -> Schedule:
+    tradable = _tradable(problem.setting, _window(*window), name)
+    return problem.evaluate(_work(problem.setting, np.where(tradable, weight, 0.0)), name=name)
+
+
+def _listed(plans: Any) -> list[tuple[str | None, Any]]:
+    """Return (name or None, plan) pairs."""
+    if isinstance(plans, Mapping):
+        return [(str(name), plan) for name, plan in plans.items()]
+    if isinstance(plans, Schedule | str | pd.DataFrame) or callable(plans):
+        plans = [plans]
+    if not isinstance(plans, Iterable) or isinstance(plans, np.ndarray):
+        raise DataError(f"compare: {type(plans).__name__} was given; a list of plans, or a mapping of names is expected")
+    pairs: list[tuple[str | None, Any]] = []
+    for plan in plans:
+        if isinstance(plan, tuple):
+            if len(plan) != 2 or not isinstance(plan[0], str):
+                raise DataError(f"compare: {plan!r:.80} is not a plan; as a tuple, a pair (name, plan) is expected")
+            pairs.append(plan)
+        else:
+            pairs.append((None, plan))
+    return pairs
+
+
+def _schedule(problem: ExecutionProblem, plan: Any, name: str | None) -> Schedule:
+    """Price one plan, whatever form it has."""
+    if isinstance(plan, str):
+        if plan not in NAMED:
+            raise DataError(f"compare: no plan is called {plan!r}; accepted are {_accepted()}")
+        plan = NAMED[plan](problem)
+    elif callable(plan):
+        own = getattr(plan, "__name__", None)
+        plan = plan(problem)
+        if not isinstance(plan, Schedule):
+            name = name or (own if own and own.isidentifier() else None)
+    if isinstance(plan, Schedule):
+        name, plan = name or plan.name, plan.trades
+    if not isinstance(plan, pd.DataFrame | np.ndarray):
+        raise DataError(f"compare: {name or 'a plan'} is of type {type(plan).__name__}; accepted are {_accepted()}")
+    name = name or "trades"
+    try:
+        return problem.evaluate(plan, name=name)
+    except DataError as error:
+        raise DataError(f"compare, plan {name!r}: {error}") from error
+
+
+def _accepted() -> str:
+    names = ", ".join(repr(name) for name in NAMED)
+    return f"{names}, a strategy such as pov(0.08), a Schedule, or trades as a DataFrame interval x asset"
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Number repeated names: plan, plan (2), plan (3)."""
+    out: list[str] = []
+    for name in names:
+        unique, count = name, 1
+        while unique in out:
+            count += 1
+            unique = f"{name} ({count})"
+        out.append(unique)
+    return out

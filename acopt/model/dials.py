@@ -1,0 +1,222 @@
+"""Urgency dials: from what a desk can say (a risk price, a risk, a cost, a time, a pace) to a risk aversion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import brentq
+
+from acopt.errors import DataError, ModelError
+from acopt.model.algebra import Term
+from acopt.model.frames import time_of_fraction
+from acopt.model.paths import twap
+from acopt.model.schedule import FINISHED, Schedule, Urgency
+
+if TYPE_CHECKING:
+    from acopt.model.problem import ExecutionProblem
+
+DECADES = 10
+STEP = np.log(10.0)
+ACCURACY = 1e-7
+NO_RISK = 1e-6
+
+
+@dataclass(frozen=True)
+class _Dial:
+    """How a quantity is read off a schedule, and whether it grows with the risk aversion."""
+
+    read: Callable[[Schedule, str], float]
+    grows: bool
+    unit: str
+
+
+def _deviation(plan: Schedule, term: str) -> float:
+    return float(np.sqrt(max(plan.term_values[term], 0.0)))
+
+
+def _risk_price(plan: Schedule, term: str) -> float:
+    return 2.0 * _weight(plan, term) * _deviation(plan, term)
+
+
+def _weight(plan: Schedule, term: str) -> float:
+    weight = next(t.weight for t in plan.pricing.terms if t.cost.name == term)
+    return float("nan") if weight is None else weight
+
+
+def _pov(plan: Schedule, _: str) -> float:
+    """Participation averaged over the notional traded; NaN without volumes."""
+    if not plan.setting.market.has_volume:
+        return float("nan")
+    notional = np.abs(plan.path.notional)
+    total = float(notional.sum())
+    return float(np.sum(notional * np.abs(plan.path.participation)) / total) if total > 0 else float("nan")
+
+
+DIALS = {
+    "risk_price": _Dial(_risk_price, True, "cost per unit of risk"),
+    "risk_bps": _Dial(lambda plan, term: plan.bps(_deviation(plan, term)), False, "bps"),
+    "cost_bps": _Dial(lambda plan, _: plan.bps(plan.expected_cost), True, "bps"),
+    "half_life": _Dial(lambda plan, _: time_of_fraction(plan.path, 0.5), False, "time"),
+    "finish": _Dial(lambda plan, _: time_of_fraction(plan.path, FINISHED), False, "time"),
+    "pov": _Dial(_pov, True, "fraction of volume"),
+}
+
+
+def urgency(plan: Schedule) -> Urgency:
+    """Read every dial off a schedule; the risk aversion is that of its one weighted risk term, else NaN."""
+    risks = [t for t in plan.pricing.terms if t.cost.kind == "risk"]
+    weighted = [t for t in risks if t.weight is not None]
+    if len(weighted) == 1:
+        name = weighted[0].cost.name
+        aversion, price = _weight(plan, name), _risk_price(plan, name)
+    else:
+        aversion = price = float("nan")
+    return Urgency(
+        risk_aversion=aversion,
+        risk_price=price,
+        risk_bps=plan.bps(plan.risk),
+        cost_bps=plan.bps(plan.expected_cost),
+        half_life=time_of_fraction(plan.path, 0.5),
+        finish=time_of_fraction(plan.path, FINISHED),
+        pov=_pov(plan, ""),
+    )
+
+
+def solve_for(problem: ExecutionProblem, term: str | None, dial: Mapping[str, Any]) -> Schedule:
+    """Find the risk aversion at which a schedule reads the target on one dial; see `ExecutionProblem.solve_for`."""
+    name, target = _target(problem, dial)
+    risk = risk_term(problem, term)
+    if problem.setting.gross == 0:
+        return problem.solve_at(risk, reference_aversion(problem, risk))
+    return _Search(problem, risk, name, target).run()
+
+
+def risk_term(problem: ExecutionProblem, term: str | None, *, weighted: bool = False) -> str:
+    """Name of the risk term whose weight is turned; `weighted` accepts one that has a weight already."""
+    risks = [t for t in problem.objective.terms if t.cost.kind == "risk"]
+    names = [t.cost.name for t in risks if weighted or t.weight is None]
+    if term is not None:
+        if term not in names:
+            raise ModelError(f"term={term!r} is not an unweighted risk term; there are: {', '.join(names) or 'none'}")
+        return term
+    if not names:
+        why = "its weight is set already: leave it out, TimingRisk()" if risks else "add TimingRisk() or TrackingRisk()"
+        raise ModelError(f"there is no risk term to turn: {why}")
+    if len(names) > 1:
+        raise ModelError(f"several risk terms could be turned ({', '.join(names)}): say which, term={names[0]!r}")
+    return names[0]
+
+
+def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
+    """Risk aversion at which the risk of TWAP weighs as much as its path-dependent cost."""
+    path = twap(problem.setting)
+    cost = variance = 0.0
+    for t in problem.objective.terms:
+        value = float(np.sum(t.cost.values(path)))
+        if t.cost.name == risk:
+            variance = value
+        elif t.cost.kind != "risk":
+            cost += abs((1.0 if t.weight is None else t.weight) * (value - t.cost.constant(problem.setting)))
+    cost = cost or 1e-4 * problem.setting.gross
+    return cost / variance if cost > 0 and variance > 0 else 1.0
+
+
+class _Search:
+    """One root search in log(lambda), on warm re-solves."""
+
+    def __init__(self, problem: ExecutionProblem, risk: str, name: str, target: float) -> None:
+        self.problem, self.risk, self.name, self.target = problem, risk, name, target
+        self.dial = DIALS[name]
+        self.centre = float(np.log(reference_aversion(problem, risk)))
+        self.best: tuple[float, Schedule] | None = None
+
+    def run(self) -> Schedule:
+        """Bracket outwards from the reference, then Brent's method."""
+        here = self.miss(self.centre)
+        if here == 0.0:
+            return self.found()
+        towards_more = (here < 0) == self.dial.grows
+        step = STEP if towards_more else -STEP
+        inner, outer, previous = self.centre, self.centre, here
+        for _ in range(DECADES):
+            outer = inner + step
+            value = self.miss(outer)
+            if (value < 0) != (here < 0) or value == 0.0:
+                break
+            if abs(value - previous) <= 1e-12 * abs(self.target) and abs(outer - self.centre) > 4 * STEP:
+                return self.end(outer)
+            inner, previous = outer, value
+        else:
+            return self.end(outer)
+        if value != 0.0:
+            brentq(self.miss, inner, outer, xtol=1e-12, rtol=1e-14, maxiter=100)
+        return self.found()
+
+    def miss(self, log_aversion: float) -> float:
+        """Reading minus target, zero when within the accuracy; remembers the best."""
+        plan = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
+        reading = self.dial.read(plan, self.risk)
+        error = reading - self.target
+        if self.best is None or abs(error) < abs(self.best[0]):
+            self.best = error, plan
+        return 0.0 if abs(error) <= 0.1 * ACCURACY * max(abs(self.target), 1e-300) else error
+
+    def found(self) -> Schedule:
+        """Return the best schedule, if it is good enough."""
+        if self.best is None or not abs(self.best[0]) <= ACCURACY * abs(self.target):
+            nearest = float("nan") if self.best is None else self.best[0] + self.target
+            raise ModelError(
+                f"{self.name}={self.target:g} {self.dial.unit} falls into a gap: the nearest that a schedule of this "
+                f"problem reaches is {nearest:.6g}"
+            )
+        return self.best[1]
+
+    def end(self, outer: float) -> Schedule:
+        """Return the limit if it answers the question, else raise with the reachable range."""
+        limit = self.problem.solve_at(self.risk, float(np.exp(outer)))
+        least = self.problem.solve_at(self.risk, 0.0)
+        if abs(self.dial.read(least, self.risk) - self.target) <= ACCURACY * abs(self.target):
+            return least
+        if self.name == "risk_price" and outer > self.centre:
+            # Risk is gone at a finite price: beyond it the least risky schedule minimises E + z Std.
+            if _deviation(limit, self.risk) <= NO_RISK * max(_deviation(least, self.risk), 1e-300):
+                return limit
+        ends = sorted((self.dial.read(least, self.risk), self.dial.read(self._far(), self.risk)))
+        if self.name == "risk_price":
+            ends[0] = 0.0
+        raise ModelError(
+            f"{self.name}={self.target:g} is out of reach: schedules of this problem reach "
+            f"{ends[0]:.6g} to {ends[1]:.6g} {self.dial.unit}"
+        )
+
+    def _far(self) -> Schedule:
+        return self.problem.solve_at(self.risk, float(np.exp(self.centre + DECADES * STEP)))
+
+
+def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, float]:
+    given = {k: v for k, v in dial.items() if v is not None}
+    if len(given) != 1:
+        raise ModelError(f"solve_for: give exactly one of {', '.join(DIALS)}; given: {', '.join(given) or 'none'}")
+    ((name, value),) = given.items()
+    if name not in DIALS:
+        raise ModelError(f"solve_for has no dial {name!r}; it has: {', '.join(DIALS)}")
+    if name in ("half_life", "finish"):
+        target = problem.setting.grid.duration(value)
+    else:
+        try:
+            target = float(value)
+        except (TypeError, ValueError) as error:
+            raise DataError(f"solve_for {name}={value!r}: a number is expected") from error
+    if name == "pov" and not problem.market.has_volume:
+        raise ModelError("solve_for pov= needs the market's volume")
+    if not np.isfinite(target) or (name != "cost_bps" and target <= 0):
+        raise DataError(f"solve_for {name}={value!r}: a number > 0 is expected")
+    return name, target
+
+
+def with_weight(terms: tuple[Term, ...], name: str, weight: float) -> tuple[Term, ...]:
+    """Return the terms with one weight replaced."""
+    return tuple(Term(weight, t.cost) if t.cost.name == name else t for t in terms)
