@@ -7,6 +7,7 @@ from typing import Any
 
 import cvxpy as cp
 import numpy as np
+from cvxpy.atoms.affine.wraps import nonneg_wrap
 
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
@@ -60,11 +61,15 @@ class CustomCost(Cost):
             raise ModelError(f"{self.name} is {own.curvature.lower()}; a cost must be convex (costs are minimised)")
         if own.parameters():
             return fixed_weight(data["weight"]) * own
-        return data["weight"] * own
+        return nonneg_wrap(data["weight"]) * own
 
     def values(self, path: Trajectory) -> Array:
         """Return what the function returns on constants."""
-        return np.asarray(float(self._evaluate(path.constants()).value))
+        own = self._evaluate(path.constants())
+        unset = [p.name() for p in own.parameters() if p.value is None]
+        if unset:
+            raise ModelError(f"{self.name}: its parameter {unset[0]} has no value")
+        return np.asarray(float(own.value))
 
     def _evaluate(self, path: PathAccess) -> cp.Expression:
         try:

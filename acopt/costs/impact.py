@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import cvxpy as cp
@@ -10,7 +11,7 @@ import pandas as pd
 
 from acopt.errors import DataError, ModelError
 from acopt.market.impact_models import ImpactModel, permanent_matrix
-from acopt.market.labels import Array, Data, by_asset_pair, symmetric
+from acopt.market.labels import Array, Data, by_asset_pair, numbers, symmetric
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Setting
@@ -108,9 +109,11 @@ class PermanentImpact(Cost):
     def matrix(self, setting: Setting) -> Array:
         """Gamma (n, n)."""
         if self.gamma is None:
-            return _impact(setting, self.name).permanent(setting.market)
+            gamma = _impact(setting, self.name).permanent(setting.market)
+        else:
+            gamma = permanent_matrix(self.gamma, setting.assets)
         return symmetric(
-            permanent_matrix(self.gamma, setting.assets),
+            gamma,
             setting.assets,
             what="PermanentImpact gamma",
             advice="; an asymmetric cross-impact lets a round trip earn money (Huberman & Stanzl 2004)",
@@ -237,7 +240,7 @@ def _cross_impact(eta: Data, setting: Setting) -> Array | None:
             return None
         one = symmetric(by_asset_pair(eta, setting.assets, what=what), setting.assets, what=what)
         return np.broadcast_to(one, (n, m, m))
-    array = np.asarray(eta) if not isinstance(eta, pd.Series | dict) else np.empty(0)
+    array = numbers(eta, what) if not isinstance(eta, pd.Series | Mapping) else np.empty(0)
     if array.ndim == 3:
         if array.shape != (n, m, m):
             raise DataError(f"{what}: an array of shape {array.shape} was given, ({n}, {m}, {m}) is expected")

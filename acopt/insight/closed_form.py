@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -20,7 +20,7 @@ from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule, slack, violations
 from acopt.model.setting import Setting
 
-__all__ = ["DoesNotReduce", "Reduction", "closed_form", "distance_from_closed_form", "reduction"]
+__all__ = ["DoesNotReduce", "closed_form", "distance_from_closed_form", "reduction"]
 
 Priced: TypeAlias = ExecutionProblem | Schedule
 
@@ -36,23 +36,6 @@ PARTS = (TemporaryImpact, PermanentImpact, SpreadCost, Alpha, TimingRisk)
 
 class DoesNotReduce(ModelError):  # noqa: N818 - it reads as the finding it is
     """The problem has no Almgren-Chriss part with constant coefficients on an even grid; says why."""
-
-
-@dataclass(frozen=True)
-class Reduction:
-    """
-    The Almgren-Chriss part of a problem.
-
-    Attributes
-    ----------
-    model : the basket in closed form; weights of the costs are folded into its coefficients.
-    risk_aversion : lambda, 1/currency; None when the problem has no weighted `TimingRisk`.
-    others : names of the costs that are not part of it.
-    """
-
-    model: AlmgrenChrissBasket
-    risk_aversion: float | None
-    others: tuple[str, ...]
 
 
 def closed_form(source: Priced) -> Trajectory | None:
@@ -78,17 +61,16 @@ def closed_form(source: Priced) -> Trajectory | None:
     ----------
     Almgren & Chriss (2000), "Optimal execution of portfolio transactions", and its appendix on baskets.
     """
-    setting = source.setting
-    if not setting.complete:
+    setting, terms = source.setting, source.pricing.terms
+    open_question = any(t.cost.kind == "risk" and t.weight is None for t in terms)
+    if open_question or not setting.complete or any(type(t.cost) not in PARTS for t in _active(terms)):
         return None
     try:
-        found = reduction(source)
+        model, risk_aversion = reduction(source)
     except DoesNotReduce:
         return None
-    if found.others or _unweighted_risk(source):
-        return None
-    path = Trajectory(setting, found.model.optimum(found.risk_aversion or 0.0).trades)
-    if _crosses_kink(path.trades, setting, np.asarray(found.model.half_spread)):
+    path = Trajectory(setting, model.optimum(risk_aversion or 0.0).trades)
+    if _crosses_kink(path.trades, setting, np.asarray(model.half_spread)):
         return None
     rules = source.pricing.constraints
     broken = violations(path, rules)
@@ -111,15 +93,22 @@ def distance_from_closed_form(schedule: Schedule) -> float | None:
     return float((off / np.where(size > 0, size, largest)).max())
 
 
-def reduction(source: Priced, risk_aversion: float | None = None) -> Reduction:
+def reduction(source: Priced, risk_aversion: float | None = None) -> tuple[AlmgrenChrissBasket, float | None]:
     """
     Read off the Almgren-Chriss part of a problem; other costs and all rules are left aside.
+
+    The weights of the costs are folded into the model's coefficients.
 
     Parameters
     ----------
     source : a problem or a schedule.
     risk_aversion : lambda >= 0, 1/currency, instead of the weight of the problem's `TimingRisk`; the
         covariance is that term's, or the market's when there is none.
+
+    Returns
+    -------
+    (AlmgrenChrissBasket, float or None)
+        The model and lambda, 1/currency; None when the problem has no weighted `TimingRisk`.
 
     Raises
     ------
@@ -128,7 +117,7 @@ def reduction(source: Priced, risk_aversion: float | None = None) -> Reduction:
         impact, or there are several `TimingRisk` terms; names what it is.
     """
     setting = source.setting
-    active = [t for t in source.pricing.terms if t.weight != 0.0]
+    active = _active(source.pricing.terms)
     _even_grid(setting)
     risks = [t for t in active if type(t.cost) is TimingRisk]
     if len(risks) > 1:
@@ -139,16 +128,23 @@ def reduction(source: Priced, risk_aversion: float | None = None) -> Reduction:
     covariance = np.zeros((n, n)) if not aversion else _constant_covariance(risks, setting)
     try:
         model = AlmgrenChrissBasket(
-            setting.remaining, setting.grid.horizon, setting.grid.periods, covariance, temporary, permanent, spread, drift
+            initial=setting.remaining,
+            horizon=setting.grid.horizon,
+            periods=setting.grid.periods,
+            covariance=covariance,
+            temporary=temporary,
+            permanent=permanent,
+            half_spread=spread,
+            drift=drift,
         )
     except DataError as error:
         raise DoesNotReduce(str(error)) from error
-    others = tuple(t.cost.name for t in active if type(t.cost) not in PARTS)
-    return Reduction(model, aversion, others)
+    return model, aversion
 
 
-def _unweighted_risk(source: Priced) -> bool:
-    return any(t.cost.kind == "risk" and t.weight is None for t in source.pricing.terms)
+def _active(terms: Sequence[Term]) -> list[Term]:
+    """Terms that count: a weight of 0 takes a cost out."""
+    return [t for t in terms if t.weight != 0.0]
 
 
 def _even_grid(setting: Setting) -> None:

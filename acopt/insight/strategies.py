@@ -25,6 +25,9 @@ __all__ = ["POV", "almgren_chriss", "broken_rules", "compare", "immediate", "pov
 Strategy: TypeAlias = Callable[[ExecutionProblem], Schedule]
 Plan: TypeAlias = "Schedule | str | Strategy | pd.DataFrame | Array | tuple[str, Any]"
 
+DUST = 1e-12
+"""Part of an order below which what is left is the rounding of a sum."""
+
 
 def twap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike | None = None) -> Schedule:
     """
@@ -111,15 +114,15 @@ def almgren_chriss(problem: ExecutionProblem, risk_aversion: float | None = None
     Almgren & Chriss (2000), "Optimal execution of portfolio transactions".
     """
     try:
-        found = reduction(problem, risk_aversion)
+        model, aversion = reduction(problem, risk_aversion)
     except DoesNotReduce as error:
         raise ModelError(f"almgren_chriss: the problem does not reduce to the closed form: {error}") from error
-    if found.risk_aversion is None:
+    if aversion is None:
         raise ModelError(
             "almgren_chriss: the problem's TimingRisk has no weight (or there is none): state one, "
             "almgren_chriss(problem, risk_aversion=plan.urgency.risk_aversion), or multiply the term by it"
         )
-    return problem.evaluate(found.model.optimum(found.risk_aversion).trades, name="almgren_chriss")
+    return problem.evaluate(model.optimum(aversion).trades, name="almgren_chriss")
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,12 +145,17 @@ class POV:
     ModelError
         When called: the market has no volume.
     DataError
-        When called: a rate is not > 0, or a label is missing.
+        A rate is not in (0, 1]; when called: a label is missing, or the window does not fit the grid.
     """
 
     rate: Data
     start: TimeLike | None = None
     end: TimeLike | None = None
+
+    def __post_init__(self) -> None:
+        """Check a plain number at once; labelled rates are checked when the problem is there."""
+        if isinstance(self.rate, int | float):
+            _check_rate(np.asarray(self.rate, dtype=float))
 
     @property
     def name(self) -> str:
@@ -156,14 +164,14 @@ class POV:
 
     def __call__(self, problem: ExecutionProblem) -> Schedule:
         """Return the schedule, priced by the problem."""
-        setting = problem.setting
-        volume = problem.market.volumes
-        rate = setting.coefficient(self.rate, "pov rate", sign="positive")
+        setting, volume = problem.setting, problem.market.volumes
+        rate = _check_rate(setting.coefficient(self.rate, "pov rate"))
         window = setting.grid.window(_window(self.start, self.end))
         cap = np.where(_open(setting) & window[:, None], rate * volume, 0.0)
-        before = np.cumsum(cap, axis=0) - cap
-        size = np.minimum(cap, np.maximum(np.abs(setting.remaining) - before, 0.0))
-        return problem.evaluate(setting.direction * size, name=self.name)
+        whole = np.abs(setting.remaining)
+        before = np.cumsum(np.vstack([np.zeros_like(whole), cap[:-1]]), axis=0)
+        left = np.where(whole - before > DUST * whole, whole - before, 0.0)
+        return problem.evaluate(setting.direction * np.minimum(cap, left), name=self.name)
 
 
 def pov(rate: Data, start: TimeLike | None = None, end: TimeLike | None = None) -> POV:
@@ -229,14 +237,14 @@ def broken_rules(schedule: Schedule) -> dict[str, float]:
     Beside `Schedule.rules_broken`: "Complete", shares left where the order must be finished, and "trading
     allowed", shares traded where nothing can trade (a closed or volumeless interval).
     """
-    found = dict(schedule.rules_broken)
-    setting = schedule.setting
+    path, setting = schedule.path, schedule.setting
+    unwritten = {}
     if setting.forbidden.any():
-        found[ALLOWED] = float(np.abs(schedule.path.trades[setting.forbidden]).max())
+        unwritten[ALLOWED] = float(np.abs(path.trades[setting.forbidden]).max())
     if setting.complete and not any(isinstance(rule, Complete) for rule in schedule.pricing.constraints):
-        found[Complete().name] = float(np.abs(schedule.path.remaining[-1]).max())
+        unwritten[Complete.__name__] = float(np.abs(path.remaining[-1]).max())
     reach = TOLERANCE * (setting.size or 1.0)
-    return {name: size for name, size in found.items() if name in schedule.rules_broken or size > reach}
+    return {**schedule.rules_broken, **{name: size for name, size in unwritten.items() if size > reach}}
 
 
 def max_participation(schedule: Schedule) -> float:
@@ -246,7 +254,7 @@ def max_participation(schedule: Schedule) -> float:
     return float(np.abs(schedule.path.participation).max())
 
 
-def time_done(schedule: Schedule, fraction: float) -> float | pd.Timestamp | Any:
+def time_done(schedule: Schedule, fraction: float) -> Any:
     """
     Return when a fraction of the gross arrival notional is done, linear within intervals.
 
@@ -263,6 +271,14 @@ def time_done(schedule: Schedule, fraction: float) -> float | pd.Timestamp | Any
     since = (stamps.asi8 - stamps.asi8[0]).astype(float)
     passed = float(np.interp(elapsed, np.asarray(grid.edges) - grid.edges[0], since))
     return stamps[0] + pd.Timedelta(seconds=round(passed / 1e6))
+
+
+def _check_rate(rate: Array) -> Array:
+    """Return the rates, or raise when one is not a fraction of volume that can be traded."""
+    outside = ~((rate > 0) & (rate <= 1))
+    if outside.any():
+        raise DataError(f"pov rate {rate[outside].flat[0]:g}: a number in (0, 1] is expected (0.08 is eight percent)")
+    return rate
 
 
 def _window(start: TimeLike | None, end: TimeLike | None) -> tuple[TimeLike | None, TimeLike | None] | None:
@@ -291,7 +307,8 @@ def _tradable(setting: Setting, window: tuple[TimeLike | None, TimeLike | None] 
 def _work(setting: Setting, weight: Array) -> Array:
     """Trades (N, n) that split each asset's order in proportion to weights >= 0."""
     total = weight.sum(axis=0)
-    return -np.divide(weight, total, out=np.zeros(setting.shape), where=total > 0) * setting.remaining
+    share = np.divide(weight, total, out=np.zeros(setting.shape), where=total > 0)
+    return np.asarray(setting.direction * share * np.abs(setting.remaining) + 0.0)  # no -0.0
 
 
 def _spread_out(
@@ -308,7 +325,7 @@ def _listed(plans: Any) -> list[tuple[str | None, Any]]:
     if isinstance(plans, Schedule | str | pd.DataFrame) or callable(plans):
         plans = [plans]
     if not isinstance(plans, Iterable) or isinstance(plans, np.ndarray):
-        raise DataError(f"compare: {type(plans).__name__} was given; a list of plans, or a mapping of names is expected")
+        raise DataError(f"compare: {type(plans).__name__} was given; a list of plans or a mapping of them would do")
     pairs: list[tuple[str | None, Any]] = []
     for plan in plans:
         if isinstance(plan, tuple):
@@ -348,7 +365,7 @@ def _accepted() -> str:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Number repeated names: plan, plan (2), plan (3)."""
+    """Return the names with repeated ones numbered: plan, plan (2), plan (3)."""
     out: list[str] = []
     for name in names:
         unique, count = name, 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset
+from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers
 
 if TYPE_CHECKING:
     from acopt.market.market import Market
@@ -179,14 +180,15 @@ def permanent_matrix(gamma: Data, assets: pd.Index) -> Array:
     """Align a permanent coefficient, by asset or asset x asset, to a matrix (n, n)."""
     if isinstance(gamma, pd.DataFrame) or np.ndim(gamma) == 2:  # type: ignore[arg-type]
         return by_asset_pair(gamma, assets, what="gamma")
-    zero = np.ndim(gamma) == 0 and not isinstance(gamma, dict) and float(gamma) == 0.0  # type: ignore[arg-type]
+    zero = not isinstance(gamma, Mapping) and not numbers(gamma, "gamma").any()
     return np.diag(by_asset(gamma, assets, what="gamma", sign="nonnegative", price_units=not zero))
 
 
 def _participation(at: float) -> float:
-    if not np.isfinite(at) or at <= 0:
+    number = numbers(at, "participation at")
+    if number.ndim or not np.isfinite(number) or number <= 0:
         raise DataError(f"participation at={at!r}: a number > 0 is expected (0.10 is ten percent)")
-    return float(at)
+    return float(number)
 
 
 def _linearised(per_share: Array, at: float, market: Market) -> Array:

@@ -55,11 +55,11 @@ def by_interval_and_asset(
         _unique(value.columns, what)
         _require(intervals, value.index, what, "interval")
         _require(assets, value.columns, what, "asset")
-        out = _numbers(value.loc[intervals, assets].to_numpy(), what)
+        out = _cells(value.loc[intervals, assets], what)
     elif isinstance(value, pd.Series):
         out = _series(value, intervals, assets, what)
     else:
-        out = _unlabelled(_numbers(value, what), n, m, what, price_units)
+        out = _unlabelled(numbers(value, what), n, m, what, price_units)
     out = np.array(np.broadcast_to(out, (n, m)), dtype=float)
     _check(out, what, sign, infinite, intervals, assets)
     return out
@@ -82,9 +82,9 @@ def by_asset(
     if isinstance(value, pd.Series):
         _unique(value.index, what)
         _require(assets, value.index, what, "asset")
-        out = _numbers(value.loc[assets].to_numpy(), what)
+        out = _cells(value.loc[assets], what)
     else:
-        out = _numbers(value, what)
+        out = numbers(value, what)
         if out.ndim == 0:
             _scalar(float(out), len(assets), what, price_units)
         elif out.shape != (len(assets),):
@@ -94,17 +94,17 @@ def by_asset(
     return out
 
 
-def by_asset_pair(value: Data, assets: pd.Index, *, what: str) -> Array:
+def by_asset_pair(value: Data, assets: pd.Index, *, what: str, axis: str = "asset") -> Array:
     """Align a DataFrame asset x asset, or an array (n, n) (a scalar for one asset): shape (n, n)."""
     n = len(assets)
     if isinstance(value, pd.DataFrame):
         _unique(value.index, what)
         _unique(value.columns, what)
-        _require(assets, value.index, what, "asset")
-        _require(assets, value.columns, what, "asset")
-        out = _numbers(value.loc[assets, assets].to_numpy(), what)
+        _require(assets, value.index, what, axis)
+        _require(assets, value.columns, what, axis)
+        out = _cells(value.loc[assets, assets], what)
     else:
-        out = _numbers(value, what)
+        out = numbers(value, what)
         if out.ndim == 0 and n == 1:
             out = out.reshape(1, 1)
         if out.shape != (n, n):
@@ -126,6 +126,14 @@ def symmetric(matrix: Array, assets: pd.Index, *, what: str, advice: str = "") -
     return 0.5 * (matrix + matrix.T)
 
 
+def numbers(value: Any, what: str) -> Array:
+    """Return an array of floats, or raise naming what is not a number."""
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what}: {_short(value)} is not a number ({error})") from error
+
+
 def place(row: int, column: int, intervals: pd.Index | None, assets: pd.Index) -> str:
     """Name a cell for an error: `JPM at 2019-02-15 10:30`."""
     where = f"{assets[column]}"
@@ -138,9 +146,9 @@ def _series(value: pd.Series, intervals: pd.Index, assets: pd.Index, what: str) 
     if fits_assets and fits_intervals:
         raise DataError(f"{what}: the Series' labels fit the assets and the intervals alike; give a DataFrame")
     if fits_intervals:
-        return _numbers(value.loc[intervals].to_numpy(), what)[:, None]
+        return _cells(value.loc[intervals], what)[:, None]
     if fits_assets:
-        return _numbers(value.loc[assets].to_numpy(), what)[None, :]
+        return _cells(value.loc[assets], what)[None, :]
     if intervals.isin(value.index).sum() > assets.isin(value.index).sum():
         _require(intervals, value.index, what, "interval")
     _require(assets, value.index, what, "asset")
@@ -177,11 +185,19 @@ def _scalar(value: float, m: int, what: str, price_units: bool) -> None:
         )
 
 
-def _numbers(value: Any, what: str) -> Array:
+def _cells(table: pd.Series | pd.DataFrame, what: str) -> Array:
+    """Numbers of a labelled object; what is not a number is named by its labels."""
     try:
-        return np.asarray(value, dtype=float)
+        return np.asarray(table.to_numpy(), dtype=float)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{what}: {_short(value)} is not a number ({error})") from error
+        axes = [*reversed(table.axes)]
+        for at, cell in np.ndenumerate(table.to_numpy(dtype=object)):
+            try:
+                float(cell)
+            except (TypeError, ValueError):
+                where = " at ".join(str(axis[i]) for axis, i in zip(axes, reversed(at), strict=True))
+                raise DataError(f"{what}: {_short(cell)} for {where} is not a number") from error
+        raise  # pragma: no cover
 
 
 def _short(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -157,7 +157,8 @@ class Market:
     def daily_volume(self) -> Array:
         """Average daily volume (n,): expected volume per open time, times one day."""
         open_time = float(self.grid.durations[~self.grid.closed].sum())
-        volume = np.asarray(self.volumes.sum(axis=0) / open_time * self.grid.duration("1 day"))
+        traded = self.volumes[~self.grid.closed].sum(axis=0)
+        volume = np.asarray(traded / open_time * self.grid.duration("1 day"))
         if (volume <= 0).any():
             asset = self.assets[int(np.argmin(volume))]
             raise DataError(f"volume is 0 in every interval for {asset}; its impact cannot be expressed per volume")
@@ -183,7 +184,9 @@ class Market:
 
     def select(self, assets: pd.Index | Sequence[Any]) -> Market:
         """Restrict to these assets, in this order."""
-        wanted = pd.Index(assets)
+        wanted = pd.Index([assets] if isinstance(assets, str) else assets)
+        if not wanted.is_unique:
+            raise DataError(f"Market.select: the asset {wanted[wanted.duplicated()][0]!r} appears more than once")
         unknown = wanted[~wanted.isin(self.assets)]
         if len(unknown):
             raise DataError(
@@ -218,7 +221,7 @@ class Market:
 def _price_labels(price: Data) -> pd.Index:
     if isinstance(price, pd.Series):
         labels = price.index
-    elif isinstance(price, dict):
+    elif isinstance(price, Mapping):
         labels = pd.Index(list(price))
     elif np.size(price) == 1:  # type: ignore[arg-type]
         return pd.Index(["asset"])

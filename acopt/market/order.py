@@ -213,7 +213,7 @@ def _filled(value: Data, assets: pd.Index) -> Data:
         return {label: value.get(label, 0.0) for label in assets}
     if isinstance(value, pd.Series):
         return value.reindex(assets, fill_value=0.0)
-    if np.ndim(value) == 0 or len(assets) == 1:
+    if np.ndim(value) == 0 or np.size(value) == 1:
         return np.broadcast_to(np.asarray(value).reshape(-1), (len(assets),))
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import perf_counter
 
 import numpy as np
@@ -11,8 +12,10 @@ from acopt.market.labels import Array
 from acopt.model.declaration import Declaration, State, trade_bounds
 from acopt.model.paths import Trajectory, twap
 from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size
-from acopt.solving.engine import Candidate, Engine
+from acopt.solving.canonical import CanonicalProgram
+from acopt.solving.engine import Candidate, Engine, Scales
 from acopt.solving.quadratic import Solution
+from acopt.solving.solvers import osqp_algebra
 
 AGREEMENT = 1e-9
 FEASIBLE = 1e-9
@@ -24,37 +27,53 @@ class Solver:
 
     def __init__(self, declaration: Declaration) -> None:
         self._declaration = declaration
-        self._engine = Engine(declaration.problem, declaration.paths.variable)
+        variable = declaration.paths.variable
+        self._program = CanonicalProgram(declaration.problem)
+        start = self._program.variable_columns[variable.id]
+        self._primary = np.arange(start, start + variable.size)
+        self._engine: Engine | None = None
 
     def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         """Return the first point that meets the contract, or raise."""
         start = perf_counter()
-        engine, setting = self._engine, state.setting
-        bounds = trade_bounds(state.constraints, setting)
-        engine.load(engine.program.theta(self._declaration.current()), *_natural_scales(state))
-        self._check_rows()
-        pricing = Pricing(state.terms, state.constraints)
-        rejected: list[str] = []
-        for found in engine.attempts(solver, fallback):
+        theta, scales = self._program.theta(self._declaration.current()), _natural_scales(state)
+        if self._engine is None:
+            self._engine = Engine(self._program, self._primary, theta)
+        engine, tries, rejected = self._engine, list[str](), list[str]()
+        engine.load(theta, scales)
+        self._check_rows(engine)
+        bounds = trade_bounds(state.constraints, state.setting)
+        for found in self._attempts(engine, theta, scales, solver, fallback, tries):
             if isinstance(found, Solution):
-                self._verify_claim(found, state)
+                self._verify_claim(engine, state)
                 continue
             path = self._trajectory(found, state, bounds)
-            certificate = self._certify(found, path, state, tolerance, start)
+            certificate = self._certify(found, path, state, tolerance, tuple(tries), start)
             reason = _reason(certificate)
             if reason is None:
-                return Schedule(path, pricing, certificate)
+                return Schedule(path, Pricing(state.terms, state.constraints), certificate)
             rejected.append(reason)
         raise SolverError(
             f"no point met the accuracy contract (relative gap {tolerance:g}, violation {FEASIBLE:g} of the order). "
-            f"Tried: {'; '.join(engine.tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
+            f"Tried: {'; '.join(tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
         )
+
+    def _attempts(
+        self, engine: Engine, theta: Array, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
+    ) -> Iterator[Candidate | Solution]:
+        """Return the engine's points; then, for "auto", those of the program with every square left as it is."""
+        yield from engine.attempts(solver, fallback, tries)
+        if solver == "auto" and fallback:
+            whole = Engine(self._program, self._primary, theta, definitions=False)
+            whole.load(theta, scales)
+            tries.append("without elimination")
+            yield from whole.attempts(fallback[0], (), tries)
 
     def _trajectory(self, found: Candidate, state: State, bounds: tuple[Array, Array]) -> Trajectory:
         """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""
         setting = state.setting
         n, m = setting.shape
-        x = found.z[self._engine.primary].reshape((n + 1, m), order="F")
+        x = found.z[self._primary].reshape((n + 1, m), order="F")
         u = np.diff(x, axis=0)
         lower, upper = bounds
         u = np.minimum(np.maximum(u, lower), upper)
@@ -67,7 +86,13 @@ class Solver:
         return Trajectory(setting, u)
 
     def _certify(
-        self, found: Candidate, path: Trajectory, state: State, tolerance: float, start: float
+        self,
+        found: Candidate,
+        path: Trajectory,
+        state: State,
+        tolerance: float,
+        tries: tuple[str, ...],
+        start: float,
     ) -> Certificate:
         values = {t.cost.name: float(np.sum(t.cost.values(path))) for t in state.terms}
         objective = sum(term_weight(t) * values[t.cost.name] for t in state.terms)
@@ -89,12 +114,12 @@ class Solver:
             objective_difference=abs(objective - found.value) / size,
             dual_residual=found.proof.dual_residual,
             solver=solution.solver,
-            algebra=self._engine.algebra if solution.solver == "OSQP" else "own",
+            algebra=osqp_algebra() if solution.solver == "OSQP" else "own",
             iterations=solution.iterations,
             refinements=solution.refinements,
             refined=found.refined,
             seconds=perf_counter() - start,
-            tries=tuple(self._engine.tries),
+            tries=tries,
         )
 
     def _scales(self, state: State, values: dict[str, float]) -> tuple[float, float]:
@@ -107,18 +132,17 @@ class Solver:
             there += abs(weight * (float(np.sum(term.cost.values(base))) - fixed))
         return here, there
 
-    def _check_rows(self) -> None:
-        groups = self._engine.crossing_rows()
+    def _check_rows(self, engine: Engine) -> None:
+        groups = engine.crossing_rows()
         if groups:
             names = sorted({self._owner(int(row)) for row in groups[0]})
             raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
 
     def _owner(self, row: int) -> str:
-        return self._declaration.owners.get(int(self._engine.program.row_constraint[row]), "completing the order")
+        return self._declaration.owners.get(int(self._program.row_constraint[row]), "completing the order")
 
-    def _verify_claim(self, claim: Solution, state: State) -> None:
+    def _verify_claim(self, engine: Engine, state: State) -> None:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
-        engine = self._engine
         conflict = engine.infeasible_rows()
         if conflict is not None:
             names = sorted({self._owner(int(row)) for row in conflict})
@@ -130,7 +154,7 @@ class Solver:
         if ray is not None:
             setting = state.setting
             n, m = setting.shape
-            move = np.diff(ray[engine.primary].reshape((n + 1, m), order="F"), axis=0)
+            move = np.diff(ray[self._primary].reshape((n + 1, m), order="F"), axis=0)
             size = np.abs(move) * setting.market.prices
             order = np.argsort(-size, axis=None)[:4]
             parts = []
@@ -155,7 +179,7 @@ def _reason(certificate: Certificate) -> str | None:
     return None
 
 
-def _natural_scales(state: State) -> tuple[Array, Array, float | None]:
+def _natural_scales(state: State) -> Scales:
     """
     Natural unit and reach of every column of x, and the natural size of the objective.
 
@@ -181,4 +205,4 @@ def _natural_scales(state: State) -> tuple[Array, Array, float | None]:
                 largest = (unit[curved] * typical)[working].max()
                 unit[curved] = largest / typical
                 objective = float(largest**2)
-    return np.repeat(unit, n + 1), np.repeat(reach, n + 1), objective
+    return Scales(np.repeat(unit, n + 1), np.repeat(reach, n + 1), objective)

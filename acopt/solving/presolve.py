@@ -197,9 +197,13 @@ class Presolve:
     program : the canonical program.
     arrays : its arrays for some parameters (only numbers that no parameter touches are used).
     primary : columns that are never eliminated unless pinned to a number.
+    definitions : whether defined variables are substituted; squares then merge, which is faster, but
+        loses what is small against the largest of them.
     """
 
-    def __init__(self, program: CanonicalProgram, arrays: Arrays, primary: Indices) -> None:
+    def __init__(
+        self, program: CanonicalProgram, arrays: Arrays, primary: Indices, *, definitions: bool = True
+    ) -> None:
         equality = np.arange(program.m) < program.n_equalities
         self._shape = Shape(program.p_pattern, program.a_pattern, program.a_constant, equality)
         self._columns = np.arange(program.n)
@@ -208,7 +212,7 @@ class Presolve:
         protected[primary] = True
         while True:
             chosen = _pinned(self._shape, arrays.a)
-            if not len(chosen[0]):
+            if not len(chosen[0]) and definitions:
                 chosen = _defined(self._shape, arrays.a, protected[self._columns])
             if not len(chosen[0]):
                 break

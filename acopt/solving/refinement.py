@@ -13,8 +13,9 @@ from acopt.solving.quadratic import Quadratic
 Mask = npt.NDArray[np.bool_]
 
 CURVED, FLAT, DUAL = 1e-9, 1e-8, 1e-8
+CURVED_PRECISE, FLAT_PRECISE, DUAL_PRECISE = 1e-13, 1e-10, 1e-10
 FEASIBLE, OPTIMAL = 1e-13, 1e-11
-CORRECTIONS = 12
+CORRECTIONS, CORRECTIONS_PRECISE = 12, 60
 ROUNDING = 1e-16
 SETTLED = 1e-9
 ROUNDS = 40
@@ -92,8 +93,9 @@ class Refiner:
         n, m = self._n, self._m
         active = equal | low | high
         bound = np.where(low | equal, qp.l, np.where(high, qp.u, 0.0))
-        flat = np.where(qp.p.diagonal() > 0, CURVED, FLAT)
-        diagonal = np.concatenate([flat, np.where(active, -DUAL, -1.0)])
+        curved, flat, dual = (CURVED_PRECISE, FLAT_PRECISE, DUAL_PRECISE) if precise else (CURVED, FLAT, DUAL)
+        shift = np.where(qp.p.diagonal() > 0, curved, flat)
+        diagonal = np.concatenate([shift, np.where(active, -dual, -1.0)])
         data = np.concatenate([qp.p.data, qp.a.data * active[self._a_row], diagonal])
         values = np.bincount(self._slot, weights=data, minlength=len(self._indices))
         matrix = sp.csc_array((values, self._indices, self._indptr), shape=(n + m, n + m))
@@ -104,7 +106,7 @@ class Refiner:
         point = self._solver.solve(np.concatenate([-qp.q, bound]))
         size = 1.0 + np.abs(point).max(initial=0.0)
         best, residual = (point[:n], np.where(active, point[n:], 0.0)), np.inf
-        for _ in range(CORRECTIONS):
+        for _ in range(CORRECTIONS_PRECISE if precise else CORRECTIONS):
             z, y = point[:n], np.where(active, point[n:], 0.0)
             gap = np.concatenate([-qp.slope(z, y, precise=precise), np.where(active, bound - qp.a @ z, 0.0)])
             now = float(np.abs(gap).max(initial=0.0))

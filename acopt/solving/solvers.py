@@ -40,11 +40,6 @@ class WarmOSQP:
         self._solver: osqp.OSQP | None = None
         self._last: Quadratic | None = None
 
-    @property
-    def algebra(self) -> str:
-        """Linear algebra that OSQP chose: builtin, mkl or cuda."""
-        return str(osqp.default_algebra())
-
     def load(self, qp: Quadratic) -> None:
         """Give the workspace a program with the same patterns as before."""
         lower, upper = np.maximum(qp.l, -INFINITY), np.minimum(qp.u, INFINITY)
@@ -76,6 +71,11 @@ class WarmOSQP:
         elif status == "dual infeasible":
             z = result.dual_inf_cert
         return Solution(np.asarray(z), np.asarray(y), "OSQP", status, int(result.info.iter))
+
+
+def osqp_algebra() -> str:
+    """Linear algebra that OSQP chose: builtin, mkl or cuda."""
+    return str(osqp.default_algebra())
 
 
 def solve_clarabel(qp: Quadratic) -> Solution:

@@ -1,0 +1,396 @@
+"""What a problem file may say: one table for each thing, checked before anything is built."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def refusal(message: str, path: str = "") -> PydanticCustomError:
+    """Return an error about a value; `path` leads on from the validated table to the culprit."""
+    return PydanticCustomError("refused", "{message}", {"message": message, "path": path})
+
+
+def _not_nan(value: float) -> float:
+    if math.isnan(value):
+        raise refusal("nan is not accepted; expected is a number (inf and -inf leave a side open)")
+    return value
+
+
+T = TypeVar("T")
+Text: TypeAlias = Annotated[str, Field(pattern=r"\S")]
+Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
+Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Bound: TypeAlias = Annotated[float, AfterValidator(_not_nan)]
+ListOf: TypeAlias = Annotated[tuple[T, ...], Field(strict=False)]
+Time: TypeAlias = Number | str | dt.time | dt.datetime
+
+ByAsset: TypeAlias = T | dict[str, T]
+"""A number, or one for each asset."""
+Layers: TypeAlias = T | ListOf[T] | dict[str, T | ListOf[T]]
+"""A number; a list by interval; or either of them for each asset."""
+Square: TypeAlias = dict[str, dict[str, Number]]
+"""Numbers by pair of labels."""
+Matrix: TypeAlias = Number | ListOf[ListOf[Number]] | Square
+"""Rows in the order of the assets (or factors), or numbers by pair of labels; a number for one asset."""
+
+
+class Table(BaseModel):
+    """Base of all tables: immutable, no conversions, an unknown key refused by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    forms: ClassVar[tuple[set[str], ...]] = ()
+    """Combinations of keys of which exactly one must be given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, data: Any) -> Any:
+        unknown = [name for name in data if name not in cls.model_fields] if isinstance(data, dict) else []
+        if unknown:
+            raise refusal(f"unknown key; accepted are {', '.join(cls.model_fields)}", f".{unknown[0]}")
+        return data
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        concerned = set().union(*self.forms)
+        found = [name for name in type(self).model_fields if name in concerned and getattr(self, name) is not None]
+        if self.forms and set(found) not in self.forms:
+            wanted = ", or ".join(" and ".join(sorted(form)) for form in self.forms)
+            raise refusal(f"expected is {wanted}; given: {', '.join(found) or 'none of them'}")
+        return self
+
+
+class SourceTable(Table):
+    """Where a problem comes from."""
+
+    author: Text
+    year: int | None = None
+    section: Text | None = None
+
+    def __str__(self) -> str:
+        """Return the citation."""
+        year = f" ({self.year})" if self.year is not None else ""
+        return f"{self.author}{year}" + (f", {self.section}" if self.section else "")
+
+
+class ProblemTable(Table):
+    """[problem]: what it is called and where it comes from."""
+
+    name: Text
+    title: Text
+    source: SourceTable
+    description: str = ""
+
+
+class GridTable(Table):
+    """[grid]: horizon and periods; or edges; or date and bar of a session, with start, end, open, close."""
+
+    forms = ({"horizon", "periods"}, {"edges"}, {"date", "bar"})
+    unit: Text | None = None
+    horizon: Positive | None = None
+    periods: int | None = None
+    edges: ListOf[Number] | None = None
+    date: str | dt.date | None = None
+    bar: Text | None = None
+    start: str | dt.time | None = None
+    end: str | dt.time | None = None
+    open: str | dt.time | None = None
+    close: str | dt.time | None = None
+
+    @model_validator(mode="after")
+    def _session(self) -> GridTable:
+        for name in ("unit",) if self.date is not None else ("start", "end", "open", "close"):
+            if getattr(self, name) is not None:
+                raise refusal("not accepted: a session (date, bar) has hours, other grids have a unit", f".{name}")
+        return self
+
+
+class AssetTable(Table):
+    """[[asset]]: one leg of the order and its stock, shares and currency; a hedge starts and ends flat."""
+
+    label: Text
+    price: Positive
+    initial: Number = 0.0
+    target: Number = 0.0
+    hedge: bool = False
+    spread: Amount | None = None
+    spread_bps: Amount | None = None
+
+    @model_validator(mode="after")
+    def _flat(self) -> AssetTable:
+        if self.hedge and (self.initial or self.target):
+            raise refusal("a hedge starts and ends flat; leave out initial and target", ".hedge")
+        return self
+
+
+class CovarianceTable(Table):
+    """Covariance of price changes per unit time: matrix; or volatility (and correlation); or a factor model."""
+
+    forms = (
+        {"matrix"},
+        {"volatility"},
+        {"volatility", "correlation"},
+        {"loadings", "factor_covariance", "specific_variance"},
+    )
+    matrix: Matrix | None = None
+    volatility: ByAsset[Amount] | None = None
+    correlation: Matrix | None = None
+    loadings: ListOf[ListOf[Number]] | Square | None = None
+    factor_covariance: Matrix | None = None
+    specific_variance: ByAsset[Amount] | None = None
+    scale: Layers[Amount] | None = None
+
+
+class LinearImpactTable(Table):
+    """See `acopt.LinearImpact`."""
+
+    model: Literal["LinearImpact"]
+    bps: ByAsset[Amount]
+    at: Positive | None = None
+    permanent_bps: ByAsset[Amount] | None = None
+
+
+class SquareRootImpactTable(Table):
+    """See `acopt.SquareRootImpact`."""
+
+    model: Literal["SquareRootImpact"]
+    coefficient: ByAsset[Amount]
+    at: Positive | None = None
+
+
+class AlmgrenEtAl2005Table(Table):
+    """See `acopt.AlmgrenEtAl2005`."""
+
+    model: Literal["AlmgrenEtAl2005"]
+    at: Positive | None = None
+    shares_outstanding: ByAsset[Positive] | None = None
+
+
+class ImpactCoefficientsTable(Table):
+    """See `acopt.ImpactCoefficients`."""
+
+    model: Literal["ImpactCoefficients"]
+    eta: Layers[Amount]
+    gamma: ByAsset[Number] | Square | None = None
+
+
+ImpactTable: TypeAlias = LinearImpactTable | SquareRootImpactTable | AlmgrenEtAl2005Table | ImpactCoefficientsTable
+
+
+class MarketTable(Table):
+    """[market]: expected volume by interval, risk and impact."""
+
+    volume: Layers[Amount] | None = None
+    covariance: CovarianceTable | None = None
+    impact: Annotated[ImpactTable, Field(discriminator="model")] | None = None
+
+
+class CostBase(Table):
+    """What every cost has: a weight (a risk without one needs a dial) and a name (its type by default)."""
+
+    name: Text | None = None
+    weight: Amount | None = None
+
+
+class TemporaryImpactTable(CostBase):
+    """See `acopt.TemporaryImpact`; eta by pair of assets is cross-impact."""
+
+    type: Literal["TemporaryImpact"]
+    eta: Layers[Amount] | Square | None = None
+
+
+class PermanentImpactTable(CostBase):
+    """See `acopt.PermanentImpact`."""
+
+    type: Literal["PermanentImpact"]
+    gamma: ByAsset[Number] | Square | None = None
+    own: Literal["full", "half"] | None = None
+
+
+class SpreadCostTable(CostBase):
+    """See `acopt.SpreadCost`."""
+
+    type: Literal["SpreadCost"]
+    half_spread: Layers[Amount] | None = None
+
+
+class TimingRiskTable(CostBase):
+    """See `acopt.TimingRisk`."""
+
+    type: Literal["TimingRisk"]
+    covariance: CovarianceTable | None = None
+
+
+class TrackingRiskTable(CostBase):
+    """See `acopt.TrackingRisk`; benchmark: shares still to trade at t_0..t_N, for each asset."""
+
+    type: Literal["TrackingRisk"]
+    benchmark: ListOf[Number] | dict[str, ListOf[Number]]
+    covariance: CovarianceTable | None = None
+
+
+class SmoothnessTable(CostBase):
+    """See `acopt.Smoothness` and `acopt.Jerk`; `mu` is the strength outright (`weight` multiplies, as everywhere)."""
+
+    forms = ({"scale"}, {"mu"})
+    type: Literal["Smoothness", "Jerk"]
+    derivative: Annotated[int, Field(ge=1)] | None = None
+    scale: Positive | str | None = None
+    mu: ByAsset[Amount] | None = None
+
+    @model_validator(mode="after")
+    def _jerk(self) -> SmoothnessTable:
+        if self.type == "Jerk" and self.derivative is not None:
+            raise refusal("Jerk is derivative 2; use Smoothness for another", ".derivative")
+        return self
+
+
+class AlphaTable(CostBase):
+    """See `acopt.Alpha` (drift) and `acopt.Alpha.from_bps` (bps, half_life)."""
+
+    forms = ({"drift"}, {"bps", "half_life"})
+    type: Literal["Alpha"]
+    drift: Layers[Number] | None = None
+    bps: ByAsset[Number] | None = None
+    half_life: Positive | str | None = None
+
+
+CostTable: TypeAlias = (
+    TemporaryImpactTable
+    | PermanentImpactTable
+    | SpreadCostTable
+    | TimingRiskTable
+    | TrackingRiskTable
+    | SmoothnessTable
+    | AlphaTable
+)
+Costs: TypeAlias = ListOf[Annotated[CostTable, Field(discriminator="type")]]
+
+
+class ConstraintBase(Table):
+    """What every constraint has: a name (its type by default), the assets and the window it is about."""
+
+    name: Text | None = None
+    assets: ListOf[Text] | None = None
+    during: Annotated[tuple[Time, Time], Field(strict=False)] | None = None
+
+
+class PlainTable(ConstraintBase):
+    """See `acopt.Monotone`, `acopt.NoTrade`, `acopt.Complete`."""
+
+    type: Literal["Monotone", "NoTrade", "Complete"]
+
+
+class BoundsTable(ConstraintBase):
+    """See `acopt.TradeSize`, `acopt.TradeRate` (signed: buys +, sells -), `acopt.HoldingBounds`."""
+
+    type: Literal["TradeSize", "TradeRate", "HoldingBounds"]
+    lower: Layers[Bound] | None = None
+    upper: Layers[Bound] | None = None
+
+
+class ParticipationTable(ConstraintBase):
+    """See `acopt.Participation`."""
+
+    type: Literal["Participation"]
+    maximum: Layers[Amount]
+    minimum: Layers[Amount] | None = None
+
+
+class DollarNeutralTable(ConstraintBase):
+    """See `acopt.DollarNeutral`."""
+
+    type: Literal["DollarNeutral"]
+    tolerance: Amount
+    of: Literal["remaining", "holdings"] | None = None
+
+
+class AllowUnfilledTable(ConstraintBase):
+    """See `acopt.AllowUnfilled`."""
+
+    type: Literal["AllowUnfilled"]
+    penalty_bps: ByAsset[Positive]
+
+
+ConstraintTable: TypeAlias = PlainTable | BoundsTable | ParticipationTable | DollarNeutralTable | AllowUnfilledTable
+Constraints: TypeAlias = ListOf[Annotated[ConstraintTable, Field(discriminator="type")]]
+
+
+class SolveTable(Table):
+    """[solve]: one dial that finds the weight of the unweighted risk term; nothing when all have weights."""
+
+    forms = ({"risk_price"}, {"risk_bps"}, {"cost_bps"}, {"half_life"}, {"finish"}, {"pov"})
+    risk_price: Number | None = None
+    risk_bps: Number | None = None
+    cost_bps: Number | None = None
+    half_life: Number | str | None = None
+    finish: Time | None = None
+    pov: Number | None = None
+    term: Text | None = None
+
+
+class Expected(Table, Generic[T]):
+    """A number or a path, how exact it is (absolute, or relative to the largest of its row), and who says so."""
+
+    forms = ({"absolute"}, {"relative"})
+    value: T
+    absolute: Amount | None = None
+    relative: Positive | None = None
+    origin: Literal["printed", "derived", "independent solver"]
+    note: Text | None = None
+
+
+ExpectedNumber: TypeAlias = Expected[Number]
+ExpectedPath: TypeAlias = Expected[ListOf[Number] | dict[str, ListOf[Number]]]
+
+
+class ExpectedTable(Table):
+    """What a case must give: numbers of the Schedule, unweighted `terms` by cost name, and paths."""
+
+    objective: ExpectedNumber | None = None
+    expected_cost: ExpectedNumber | None = None
+    variance: ExpectedNumber | None = None
+    risk: ExpectedNumber | None = None
+    cost_bps: ExpectedNumber | None = None
+    risk_bps: ExpectedNumber | None = None
+    terms: dict[str, ExpectedNumber] = {}
+    remaining: ExpectedPath | None = None
+    holdings: ExpectedPath | None = None
+    trades: ExpectedPath | None = None
+
+
+class CaseTable(Table):
+    """[[case]]: a variant; its costs and constraints replace those of the same name, or are added."""
+
+    name: Text
+    description: str = ""
+    weights: dict[str, Amount] = {}
+    cost: Costs = ()
+    constraint: Constraints = ()
+    solve: SolveTable | None = None
+    trades: Layers[Number] | None = None
+    expected: ExpectedTable = ExpectedTable()
+
+    @model_validator(mode="after")
+    def _priced_or_solved(self) -> CaseTable:
+        if self.trades is not None and self.solve is not None:
+            raise refusal("given trades are priced, not solved for; leave out solve", ".solve")
+        return self
+
+
+class ProblemSpec(Table):
+    """A whole problem file."""
+
+    problem: ProblemTable
+    grid: GridTable
+    asset: Annotated[ListOf[AssetTable], Field(min_length=1)]
+    market: MarketTable = MarketTable()
+    cost: Annotated[Costs, Field(min_length=1)]
+    constraint: Constraints = ()
+    solve: SolveTable | None = None
+    case: ListOf[CaseTable] = ()
