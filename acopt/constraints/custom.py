@@ -43,10 +43,6 @@ class CustomConstraint(Constraint):
         if self.assets is not None or self.during is not None:
             raise ModelError(f"{self.name}: assets= and during= are for the built-in rules; use p.asset() and p.at()")
 
-    def parameters(self, setting: Setting) -> dict[str, Array]:
-        """None of its own."""
-        return {}
-
     def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
         """Return what the function returns."""
         own = self._evaluate(path)
@@ -68,6 +64,8 @@ class CustomConstraint(Constraint):
         except (TypeError, ValueError, IndexError, AttributeError, cp.error.DCPError) as error:
             raise ModelError(f"{self.name}: the function failed on the paths: {error}") from error
         own = list(own) if isinstance(own, list | tuple) else [own]
+        if not own:
+            raise ModelError(f"{self.name}: the function returned no constraint at all")
         for constraint in own:
             if not isinstance(constraint, cp.Constraint):
                 raise ModelError(

@@ -9,10 +9,10 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError, InfeasibleError
-from acopt.market.labels import Array, Data, place
+from acopt.market.labels import Array, Data, numbers, place
 from acopt.model.algebra import Constraint, Parameters
 from acopt.model.paths import Paths, Trajectory
-from acopt.model.setting import Setting
+from acopt.model.setting import Mask, Setting
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,8 @@ class DollarNeutral(Constraint):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not np.isfinite(self.tolerance) or self.tolerance < 0:
+        tolerance = numbers(self.tolerance, f"{self.name} tolerance")
+        if tolerance.ndim or not np.isfinite(tolerance) or tolerance < 0:
             raise DataError(f"{self.name} tolerance={self.tolerance!r}: a number >= 0 is expected")
         if self.of not in ("remaining", "holdings"):
             raise DataError(f"{self.name} of={self.of!r}: 'remaining' or 'holdings' is expected")
@@ -113,8 +114,16 @@ class DollarNeutral(Constraint):
         return self.tolerance * setting.gross if self.tolerance < 1 else float(self.tolerance)
 
     def check(self, setting: Setting) -> None:
-        """Compare the order itself with the tolerance."""
-        if self.of != "remaining" or self.during is not None:
+        """Compare the order itself (for holdings: its target) with the tolerance."""
+        if self.of == "holdings":
+            net = float(self._prices(setting) @ setting.target)
+            if setting.complete and self._window(setting)[-1] and abs(net) > self.limit(setting) * (1 + 1e-12):
+                raise InfeasibleError(
+                    f"{self.name}: the target is net {_money(net)}, tolerance {_money(self.limit(setting))}; "
+                    "raise the tolerance above that, or balance the target"
+                )
+            return
+        if self.during is not None:
             return
         net = float(self._prices(setting) @ setting.remaining)
         if abs(net) > self.limit(setting) * (1 + 1e-12):
@@ -125,7 +134,7 @@ class DollarNeutral(Constraint):
 
     def parameters(self, setting: Setting) -> dict[str, Array]:
         """Prices, and limits (N,) around the value of the target."""
-        limit = np.where(setting.grid.window(self.during), self.limit(setting), np.inf)
+        limit = np.where(self._window(setting), self.limit(setting), np.inf)
         prices = self._prices(setting)
         offset = float(prices @ setting.target) if self.of == "holdings" else 0.0
         return {"price": prices, "lower": -limit - offset, "upper": limit - offset}
@@ -139,7 +148,10 @@ class DollarNeutral(Constraint):
         """Currency beyond the tolerance."""
         held = (path.remaining if self.of == "remaining" else path.holdings)[1:]
         over = np.abs(held @ self._prices(path.setting)) - self.limit(path.setting)
-        return np.where(path.setting.grid.window(self.during), np.maximum(over, 0.0), 0.0)
+        return np.where(self._window(path.setting), np.maximum(over, 0.0), 0.0)
+
+    def _window(self, setting: Setting) -> Mask:
+        return np.asarray(setting.grid.window(self.during))
 
     def _prices(self, setting: Setting) -> Array:
         return np.asarray(setting.market.prices * self.where(setting).any(axis=0))

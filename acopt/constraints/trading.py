@@ -25,6 +25,9 @@ class TradeBounds(Constraint):
 
     def trade_bounds(self, setting: Setting) -> tuple[Array, Array]:
         """Lower and upper bound (N, n), shares; infinite where the rule does not apply."""
+        return setting.once(self, "bounds", lambda: self._applied(setting))
+
+    def _applied(self, setting: Setting) -> tuple[Array, Array]:
         where = self.where(setting)
         lower, upper = self.bounds(setting)
         lower, upper = np.where(where, lower, -np.inf), np.where(where, upper, np.inf)
@@ -36,15 +39,6 @@ class TradeBounds(Constraint):
                 f"for {place(k, i, setting.grid.labels, setting.assets)}"
             )
         return lower, upper
-
-    def parameters(self, setting: Setting) -> dict[str, Array]:
-        """Bounds on trades."""
-        lower, upper = self.trade_bounds(setting)
-        return {"lower": lower, "upper": upper}
-
-    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """lower <= u <= upper."""
-        return [path.trades >= data["lower"], path.trades <= data["upper"]]
 
     def violation(self, path: Trajectory) -> Array:
         """Shares outside the bounds."""
@@ -173,19 +167,25 @@ class Complete(Constraint):
     The order is finished at the end of the grid; implied unless `AllowUnfilled` is given.
 
     x_N = 0
+
+    Next to `AllowUnfilled`, `Complete(assets=...)` names those that must be finished all the same.
     """
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _no_window(self)
+
     def parameters(self, setting: Setting) -> dict[str, Array]:
-        """None: the paths hold it."""
-        return {}
+        """None when the paths hold it; else what may be left, by asset."""
+        return {} if setting.complete else {"left": np.where(self.where(setting)[-1], 0.0, np.inf)}
 
     def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """None: the paths hold it."""
-        return []
+        """None when the paths hold it; else |x_N| <= 0 or infinity."""
+        return [] if path.complete else [path.variable[-1] <= data["left"], path.variable[-1] >= -data["left"]]
 
     def violation(self, path: Trajectory) -> Array:
         """|x_N|."""
-        return np.abs(path.remaining[-1])
+        return np.abs(path.remaining[-1]) * self.where(path.setting)[-1]
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ class AllowUnfilled(Constraint):
     """
     Let part of the order go, at a price per unit of currency left.
 
-    penalty_bps 1e-4 P_i |x_Ni|, a penalty
+    penalty_bps 1e-4 P_i |x_Ni|, a penalty; with `assets=`, the others must be finished
 
     Parameters
     ----------
@@ -202,21 +202,27 @@ class AllowUnfilled(Constraint):
 
     penalty_bps: Data
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _no_window(self)
+
     def penalty(self) -> Objective:
         """Return the price of what is left."""
         return Objective((Term(None, Unfilled(self.penalty_bps)),))
 
     def parameters(self, setting: Setting) -> dict[str, Array]:
-        """None: it only frees x_N."""
-        return {}
+        """What may be left, by asset."""
+        return {} if self.assets is None else {"left": np.where(self.where(setting)[-1], np.inf, 0.0)}
 
     def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """None: it only frees x_N."""
-        return []
+        """|x_N| <= 0 for the assets that it does not name."""
+        if self.assets is None:
+            return []
+        return [path.variable[-1] <= data["left"], path.variable[-1] >= -data["left"]]
 
     def violation(self, path: Trajectory) -> Array:
-        """Nothing can break it."""
-        return np.zeros(1)
+        """|x_N| of the assets that it does not name."""
+        return np.abs(path.remaining[-1]) * ~self.where(path.setting)[-1]
 
 
 class Unfilled(Cost):
@@ -255,6 +261,11 @@ class Unfilled(Cost):
         out = np.zeros(path.setting.shape)
         out[-1] = self.price(path.setting) * np.abs(path.remaining[-1])
         return out
+
+
+def _no_window(constraint: Constraint) -> None:
+    if constraint.during is not None:
+        raise DataError(f"{constraint.name}: during= has no meaning here, the end of the grid is meant")
 
 
 def _pair(lower: Data | None, upper: Data | None, setting: Setting, name: str) -> tuple[Array, Array]:

@@ -56,6 +56,9 @@ class Alpha(Cost):
 
     def coefficient(self, setting: Setting) -> Array:
         """alpha (N, n)."""
+        return setting.once(self, "alpha", lambda: self._align(setting))
+
+    def _align(self, setting: Setting) -> Array:
         if self.drift is not None:
             return setting.coefficient(self.drift, "Alpha drift", price_units=self.drift != 0 if np.isscalar(self.drift) else True)
         half_life = setting.grid.duration(self._half_life)

@@ -48,6 +48,9 @@ class TemporaryImpact(Cost):
 
     def coefficient(self, setting: Setting) -> Array:
         """H: (N, n) diagonals or (N, n, n); infinite where there is no volume to trade with."""
+        return setting.once(self, "H", lambda: self._align(setting))
+
+    def _align(self, setting: Setting) -> Array:
         if self.eta is None:
             return _impact(setting, self.name).temporary(setting.market)
         matrices = _cross_impact(self.eta, setting)
@@ -108,6 +111,9 @@ class PermanentImpact(Cost):
 
     def matrix(self, setting: Setting) -> Array:
         """Gamma (n, n)."""
+        return setting.once(self, "Gamma", lambda: self._align(setting))
+
+    def _align(self, setting: Setting) -> Array:
         if self.gamma is None:
             gamma = _impact(setting, self.name).permanent(setting.market)
         else:
@@ -195,6 +201,9 @@ class SpreadCost(Cost):
 
     def coefficient(self, setting: Setting) -> Array:
         """eps (N, n)."""
+        return setting.once(self, "eps", lambda: self._align(setting))
+
+    def _align(self, setting: Setting) -> Array:
         if self.half_spread is None:
             return np.broadcast_to(0.5 * setting.market.spreads, setting.shape)
         return setting.coefficient(self.half_spread, "SpreadCost half_spread", sign="nonnegative", price_units=True)

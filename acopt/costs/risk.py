@@ -10,7 +10,7 @@ import pandas as pd
 
 from acopt.errors import DataError
 from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
-from acopt.market.labels import Array, Data
+from acopt.market.labels import Array, Data, by_interval_and_asset, numbers
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, row_products
 from acopt.model.setting import Setting
@@ -45,7 +45,7 @@ class TimingRisk(Cost):
 
     def model(self, setting: Setting) -> RiskModel:
         """Return the covariance aligned to the problem."""
-        return setting.market.risk if self.covariance is None else setting.market.align(self.covariance)
+        return aligned(self.covariance, setting, self)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Roots of weight tau_k Sigma_k."""
@@ -93,10 +93,13 @@ class TrackingRisk(Cost):
 
     def model(self, setting: Setting) -> RiskModel:
         """Return the covariance aligned to the problem."""
-        return setting.market.risk if self.covariance is None else setting.market.align(self.covariance)
+        return aligned(self.covariance, setting, self)
 
     def path(self, setting: Setting) -> Array:
         """b_1..b_N (N, n), shares."""
+        return setting.once(self, "benchmark", lambda: self._align(setting))
+
+    def _align(self, setting: Setting) -> Array:
         n, m = setting.shape
         value = self.benchmark
         what = "TrackingRisk benchmark"
@@ -110,9 +113,9 @@ class TrackingRisk(Cost):
                 missing = labels[~labels.isin(given)]
                 if len(missing):
                     raise DataError(f"{what}: no value for {axis} {missing[0]!s}")
-            array = value.loc[setting.grid.edge_labels, setting.assets].to_numpy(dtype=float)
+            array = by_interval_and_asset(value, setting.grid.edge_labels, setting.assets, what=what)
         else:
-            array = np.asarray(value, dtype=float)
+            array = numbers(value, what)
             array = array[:, None] if array.ndim == 1 and m == 1 else array
             if array.shape != (n + 1, m):
                 raise DataError(f"{what}: shape {array.shape} was given, ({n + 1}, {m}) is expected (rows 0..N)")
@@ -137,6 +140,13 @@ class TrackingRisk(Cost):
         """tau_k (x - b)_ki (Sigma_k (x - b)_k)_i."""
         off = path.after - self.path(path.setting)
         return np.asarray(path.setting.durations * off * self.model(path.setting).apply(off))
+
+
+def aligned(covariance: AnyCovariance | None, setting: Setting, owner: Cost) -> RiskModel:
+    """Return a cost's own covariance, or the market's, aligned to the problem."""
+    if covariance is None:
+        return setting.market.risk
+    return setting.once(owner, "covariance", lambda: setting.market.align(covariance))
 
 
 def root_parameters(model: RiskModel, durations: Array, weight: float) -> dict[str, Array]:

@@ -14,7 +14,6 @@ from acopt.errors import DataError, ModelError
 from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
 from acopt.market.labels import Array, Data
-from acopt.model.declaration import ALLOWED
 from acopt.model.frames import time_of_fraction
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import FINISHED, TOLERANCE, Schedule
@@ -25,6 +24,8 @@ __all__ = ["POV", "almgren_chriss", "broken_rules", "compare", "immediate", "pov
 Strategy: TypeAlias = Callable[[ExecutionProblem], Schedule]
 Plan: TypeAlias = "Schedule | str | Strategy | pd.DataFrame | Array | tuple[str, Any]"
 
+CLOSED = "closed intervals"
+"""How the rule is called that nothing trades where nothing can."""
 DUST = 1e-12
 """Part of an order below which what is left is the rounding of a sum."""
 
@@ -234,17 +235,18 @@ def broken_rules(schedule: Schedule) -> dict[str, float]:
     """
     Return the largest violation of every rule that a schedule breaks, the unwritten ones included.
 
-    Beside `Schedule.rules_broken`: "Complete", shares left where the order must be finished, and "trading
-    allowed", shares traded where nothing can trade (a closed or volumeless interval).
+    Beside `Schedule.rules_broken`: "Complete", shares left where the order must be finished, and "closed
+    intervals", shares traded where nothing can trade (at night, or without volume).
     """
-    path, setting = schedule.path, schedule.setting
+    path, setting, stated = schedule.path, schedule.setting, schedule.rules_broken
     unwritten = {}
     if setting.forbidden.any():
-        unwritten[ALLOWED] = float(np.abs(path.trades[setting.forbidden]).max())
-    if setting.complete and not any(isinstance(rule, Complete) for rule in schedule.pricing.constraints):
+        unwritten[CLOSED] = float(np.abs(path.trades[setting.forbidden]).max())
+    named = [rule.name for rule in schedule.pricing.constraints if isinstance(rule, Complete)]
+    if setting.complete and not any(name in stated for name in named):
         unwritten[Complete.__name__] = float(np.abs(path.remaining[-1]).max())
     reach = TOLERANCE * (setting.size or 1.0)
-    return {**schedule.rules_broken, **{name: size for name, size in unwritten.items() if size > reach}}
+    return {**stated, **{name: size for name, size in unwritten.items() if size > reach}}
 
 
 def max_participation(schedule: Schedule) -> float:

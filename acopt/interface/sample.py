@@ -21,12 +21,12 @@ OVERNIGHT = 0.5
 
 STOCKS = pd.DataFrame(
     [
-        ("ALFA", "tech", 212.40, 0.017, 1.15, 38e6, "sell", 1_500_000),
-        ("BRAVO", "tech", 96.15, 0.026, 1.45, 21e6, "buy", 1_100_000),
-        ("CHARLIE", "bank", 58.70, 0.015, 0.95, 11e6, "sell", 600_000),
-        ("DELTA", "bank", 34.25, 0.018, 1.05, 24e6, "buy", 1_300_000),
-        ("ECHO", "food", 71.90, 0.009, 0.45, 6.5e6, "buy", 350_000),
-        ("FOXTROT", "food", 143.60, 0.012, 0.60, 3.2e6, "sell", 190_000),
+        ("ALFA", "tech", 212.40, 0.017, 1.15, 38e6, "sell", 750_000),
+        ("BRAVO", "tech", 96.15, 0.026, 1.45, 21e6, "buy", 1_250_000),
+        ("CHARLIE", "bank", 58.70, 0.015, 0.95, 11e6, "sell", 250_000),
+        ("DELTA", "bank", 34.25, 0.018, 1.05, 24e6, "buy", 1_100_000),
+        ("ECHO", "food", 71.90, 0.009, 0.45, 6.5e6, "buy", 120_000),
+        ("FOXTROT", "food", 143.60, 0.012, 0.60, 3.2e6, "sell", 150_000),
     ],
     columns=["symbol", "sector", "price", "volatility", "beta", "daily_volume", "side", "quantity"],
 )
@@ -99,8 +99,7 @@ def _bars(rng: np.random.Generator) -> pd.DataFrame:
 def _prices(rng: np.random.Generator, mid: Array) -> Array:
     """Price paths within bars (days, BARS, STEPS + 1, stocks), in cents, opens at the last close within a session."""
     days, stocks = len(SESSIONS), len(STOCKS)
-    sectors = STOCKS["sector"].unique()
-    member = (STOCKS["sector"].to_numpy()[:, None] == sectors[None, :]).astype(float)
+    member = pd.get_dummies(STOCKS["sector"]).to_numpy(dtype=float)
     loadings = np.column_stack([STOCKS["beta"] * MARKET_VOLATILITY, member * SECTOR_VOLATILITY])
     specific = np.sqrt(STOCKS["volatility"].to_numpy() ** 2 - (loadings**2).sum(axis=1))
 

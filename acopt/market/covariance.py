@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, symmetric
+from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers, symmetric
 
 if TYPE_CHECKING:
     from acopt.market.grid import TimeGrid
@@ -65,8 +65,8 @@ class Covariance:
     @classmethod
     def diagonal(cls, volatility: Data, *, scale: Data | None = None) -> Covariance:
         """Uncorrelated assets of the given volatility, currency/share/time^1/2, by asset."""
-        if isinstance(volatility, pd.Series | dict):
-            series = pd.Series(volatility)
+        if isinstance(volatility, pd.Series | Mapping):
+            series = volatility if isinstance(volatility, pd.Series) else pd.Series(dict(volatility), dtype=object)
             values = by_asset(series, series.index, what="volatility", sign="nonnegative")
             return cls(pd.DataFrame(np.diag(values**2), index=series.index, columns=series.index), scale=scale)
         values = by_asset(volatility, pd.RangeIndex(np.size(volatility)), what="volatility", sign="nonnegative")
@@ -97,7 +97,7 @@ class Covariance:
             c = by_asset_pair(returns, labels, what="returns covariance")
             p = by_asset(price, labels, what="price", sign="positive")
             return cls(pd.DataFrame(c * np.outer(p, p) / days, index=labels, columns=labels), scale=scale)
-        c = np.atleast_2d(np.asarray(returns, dtype=float))
+        c = np.atleast_2d(numbers(returns, "returns covariance"))
         p = by_asset(price, pd.RangeIndex(len(c)), what="price", sign="positive")
         return cls(c * np.outer(p, p) / days, scale=scale)
 
@@ -109,10 +109,10 @@ class Covariance:
     def on(self, grid: TimeGrid, assets: pd.Index, *, positions: Array | None = None) -> RiskModel:
         """Align to a grid and to assets; `positions` picks rows of an unlabelled matrix."""
         n = grid.periods
-        scale = _scale(self._scale, grid, assets)
+        scale = _scale(self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._matrix))
         raw = self._matrix
         if not isinstance(raw, pd.DataFrame):
-            raw = np.asarray(raw, dtype=float)
+            raw = numbers(raw, "covariance")
             if raw.ndim >= 2 and positions is not None:
                 raw = raw[..., positions[:, None], positions[None, :]]
             if raw.ndim == 3:
@@ -165,22 +165,27 @@ class FactorModel:
     ) -> None:
         self._loadings = loadings
         self._scale = scale
-        values = np.asarray(loadings, dtype=float)
+        values = numbers(loadings, "loadings")
         if values.ndim != 2 or not np.isfinite(values).all():
             raise DataError(f"loadings: a finite asset x factor table is expected, given shape {values.shape}")
         m = values.shape[1]
-        factor = np.asarray(factor_covariance, dtype=float)
+        labels = loadings.columns if isinstance(loadings, pd.DataFrame) else pd.RangeIndex(m)
+        factor = _factors(factor_covariance, labels)
         if factor.ndim == 0 and m == 1:
             factor = factor.reshape(1, 1)
         if factor.shape[-2:] != (m, m) or factor.ndim > 3:
             raise DataError(f"factor covariance: shape {factor.shape} was given, ({m}, {m}) is expected")
         if not np.isfinite(factor).all():
             raise DataError("factor covariance: a number is not finite")
-        labels = loadings.columns if isinstance(loadings, pd.DataFrame) else pd.RangeIndex(m)
         stack = factor.reshape(-1, m, m)
         self._factor = np.stack([symmetric(f, labels, what="factor covariance") for f in stack])
         self._factor_root = np.stack([_psd(f, "factor covariance") for f in self._factor])
         self._specific = specific_variance
+        if isinstance(loadings, pd.DataFrame):
+            if not loadings.index.is_unique:
+                raise DataError(f"loadings: the asset {loadings.index[loadings.index.duplicated()][0]!r} appears twice")
+            # An array has no labels of its own: it goes by the rows of the loadings, whatever the market's sequence.
+            self._specific = pd.Series(_specific(specific_variance, loadings.index), index=loadings.index)
 
     @classmethod
     def from_returns(
@@ -201,7 +206,7 @@ class FactorModel:
         d = by_asset(specific_variance, loadings.index, what="specific variance", sign="nonnegative")
         return cls(
             loadings.mul(p, axis=0),
-            np.asarray(factor_covariance, dtype=float) / days,
+            _factors(factor_covariance, loadings.columns) / days,
             pd.Series(d * p**2 / days, index=loadings.index),
             scale=scale,
         )
@@ -214,7 +219,7 @@ class FactorModel:
     def on(self, grid: TimeGrid, assets: pd.Index, *, positions: Array | None = None) -> RiskModel:
         """Align to a grid and to assets; `positions` picks rows of an unlabelled model."""
         n = grid.periods
-        scale = _scale(self._scale, grid, assets)
+        scale = _scale(self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._loadings)[:1])
         specific = self._specific
         if isinstance(self._loadings, pd.DataFrame):
             missing = assets[~assets.isin(self._loadings.index)]
@@ -228,7 +233,7 @@ class FactorModel:
                 specific = np.broadcast_to(np.asarray(specific, dtype=float), (len(np.asarray(self._loadings)),))[positions]
             if b.shape[0] != len(assets):
                 raise DataError(f"loadings: {b.shape[0]} rows were given for {len(assets)} assets")
-        d2 = by_asset(specific, assets, what="specific variance", sign="nonnegative")
+        d2 = _specific(specific, assets)
         if len(self._factor) not in (1, n):
             raise DataError(f"factor covariance: {len(self._factor)} matrices were given for {n} intervals")
         factor = self._factor
@@ -255,10 +260,32 @@ def as_covariance(value: Any) -> AnyCovariance:
     return value if isinstance(value, Covariance | FactorModel) else Covariance(value)
 
 
-def _scale(scale: Data | None, grid: TimeGrid, assets: pd.Index) -> Array:
-    return by_interval_and_asset(
-        1.0 if scale is None else scale, grid.labels, assets, what="covariance scale", sign="nonnegative"
-    )
+def _factors(value: Data, factors: pd.Index) -> Array:
+    """F, by the labels of the loadings' columns where it has labels."""
+    if isinstance(value, pd.DataFrame) and not isinstance(factors, pd.RangeIndex):
+        return by_asset_pair(value, factors, what="factor covariance", axis="factor")
+    return numbers(value, "factor covariance")
+
+
+def _specific(value: Data, assets: pd.Index) -> Array:
+    zero = np.ndim(value) == 0 and value == 0  # type: ignore[arg-type]
+    return by_asset(value, assets, what="specific variance", sign="nonnegative", price_units=not zero)
+
+
+def _positions(own: pd.Index | None, assets: pd.Index, positions: Array | None) -> Array | None:
+    """Where the assets are among the covariance's own; None when they are the same by position."""
+    return positions if own is None else np.asarray(own.get_indexer(assets))
+
+
+def _scale(scale: Data | None, grid: TimeGrid, assets: pd.Index, at: Array | None, own: tuple[int, ...]) -> Array:
+    """Align s; an array of it goes by the covariance's own assets (shape `own`), of which `at` picks."""
+    value: Data = 1.0 if scale is None else scale
+    if at is not None and isinstance(value, np.ndarray | list | tuple):
+        array = numbers(value, "covariance scale")
+        size = own[-1]
+        by_position = array.shape == (grid.periods, size) or (array.shape == (size,) and size != grid.periods)
+        value = np.broadcast_to(array[..., at], (grid.periods, len(at))) if by_position else array
+    return by_interval_and_asset(value, grid.labels, assets, what="covariance scale", sign="nonnegative")
 
 
 def _psd(sigma: Array, what: str = "covariance") -> Array:

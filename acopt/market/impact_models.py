@@ -180,7 +180,8 @@ def permanent_matrix(gamma: Data, assets: pd.Index) -> Array:
     """Align a permanent coefficient, by asset or asset x asset, to a matrix (n, n)."""
     if isinstance(gamma, pd.DataFrame) or np.ndim(gamma) == 2:  # type: ignore[arg-type]
         return by_asset_pair(gamma, assets, what="gamma")
-    zero = not isinstance(gamma, Mapping) and not numbers(gamma, "gamma").any()
+    scalar = np.ndim(gamma) == 0 and not isinstance(gamma, Mapping)  # type: ignore[arg-type]
+    zero = scalar and not numbers(gamma, "gamma").any()
     return np.diag(by_asset(gamma, assets, what="gamma", sign="nonnegative", price_units=not zero))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
@@ -89,7 +90,6 @@ class Order:
         """
         name = "orders" if isinstance(source, pd.DataFrame) else str(source)
         frame = source if isinstance(source, pd.DataFrame) else _read_csv(Path(source))
-        offset = 0 if isinstance(source, pd.DataFrame) else 2
         column = notional or quantity
         if column is None:
             raise DataError("Order.from_frame: name the column of quantity= or of notional=")
@@ -100,10 +100,9 @@ class Order:
             raise DataError(f"{name}: no orders, the table is empty")
         initial: dict[Any, float] = {}
         target: dict[Any, float] = {}
-        for row, (label, text, amount) in enumerate(
-            zip(frame[symbol], frame[side], frame[column], strict=True), start=offset
-        ):
-            where = f"{name}, line {row}" if offset else f"{name}, row {row}"
+        rows = range(len(frame)) if frame is source else frame.index
+        for row, label, text, amount in zip(rows, frame[symbol], frame[side], frame[column], strict=True):
+            where = f"{name}, {'row' if frame is source else 'line'} {row}"
             if pd.isna(label) or not str(label).strip():
                 raise DataError(f"{where}, {symbol}: empty")
             key = str(label).strip() if isinstance(label, str) else label
@@ -115,10 +114,9 @@ class Order:
                 if price is None:
                     raise DataError("Order.from_frame: notional= needs price=, the arrival price by asset")
                 shares /= float(by_asset(price, pd.Index([key]), what="price", sign="positive")[0])
-            book = initial if sign > 0 else target
-            book[key] = book.get(key, 0.0) + shares
-        labels = pd.Index(list(dict.fromkeys([*initial, *target])))
-        return cls(pd.Series({k: initial.get(k, 0.0) for k in labels}), pd.Series({k: target.get(k, 0.0) for k in labels}))
+            for book, own in ((initial, sign > 0), (target, sign < 0)):
+                book[key] = book.get(key, 0.0) + (shares if own else 0.0)
+        return cls(pd.Series(initial), pd.Series(target))
 
     @property
     def assets(self) -> pd.Index:
@@ -235,11 +233,22 @@ def _positive(value: Any, where: str) -> float:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
+    """Cells as text, indexed by line; blank lines are skipped."""
     try:
-        return pd.read_csv(path, dtype=str, skipinitialspace=True, keep_default_na=False)
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True)
+            rows = {reader.line_num: [cell.strip() for cell in row] for row in reader if any(map(str.strip, row))}
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
-    except pd.errors.EmptyDataError as error:
-        raise DataError(f"{path}: the file is empty; a header and one line per order are expected") from error
-    except (pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+    except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
+    if not rows:
+        raise DataError(f"{path}: the file is empty; a header and one line per order are expected")
+    (_, header), *lines = rows.items()
+    for line, row in lines:
+        if len(row) != len(header):
+            raise DataError(
+                f"{path}, line {line}: {len(row)} fields, the header has {len(header)}; "
+                'a number such as "1,000" needs its quotes'
+            )
+    return pd.DataFrame([row for _, row in lines], index=[line for line, _ in lines], columns=header, dtype=object)

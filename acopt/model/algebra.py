@@ -165,7 +165,11 @@ class Constraint(ABC):
         return None
 
     def trade_bounds(self, setting: Setting) -> tuple[Array, Array] | None:
-        """Bounds on trades (N, n) that it amounts to, if it is of that kind; infinite where it is silent."""
+        """
+        Bounds on trades (N, n) that it amounts to, if it is of that kind; infinite where it is silent.
+
+        The tightest bounds over all constraints are declared once, as one pair of rows per trade.
+        """
         return None
 
     def penalty(self) -> Objective | None:
@@ -175,13 +179,13 @@ class Constraint(ABC):
     def check(self, setting: Setting) -> None:
         """Raise when the data alone show that it cannot be kept."""
 
-    @abstractmethod
     def parameters(self, setting: Setting) -> dict[str, Array]:
         """Numbers for `expressions`."""
+        return {}
 
-    @abstractmethod
     def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """Return the constraint in CVXPY."""
+        """Return the constraint in CVXPY, beyond what `trade_bounds` says."""
+        return []
 
     @abstractmethod
     def violation(self, path: Trajectory) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -15,17 +15,22 @@ from acopt.model.curvature import Curvature
 from acopt.model.paths import Paths, row_products
 from acopt.model.setting import Setting
 
-ALLOWED, CURVATURE, PATHS = "trading allowed", "trade curvature", "paths"
+BOUNDS, CURVATURE, PATHS = "trade bounds", "trade curvature", "paths"
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that decides the numbers of a problem; replaced as a whole by an update."""
+    """
+    Everything that decides the numbers of a problem; replaced as a whole by an update.
+
+    `bounds` are the tightest on trades (N, n) over all constraints, closed intervals at zero.
+    """
 
     setting: Setting
     terms: tuple[Term, ...]
     constraints: tuple[Constraint, ...]
     curvature: Curvature | None
+    bounds: tuple[Array, Array]
 
     def weight(self, term: Term) -> float:
         """Weight of a term; 1 where nobody chose one."""
@@ -48,7 +53,7 @@ class Declaration:
         self._parameters: dict[str, dict[str, cp.Parameter]] = {}
         self.owners: dict[int, str] = {}
         costs = [self._trade_curvature(state), *(self._cost(term, state) for term in state.terms)]
-        rules = self._allowed(state)
+        rules = self._trade_bounds(state)
         for constraint in state.constraints:
             data = self._declare(constraint.name, constraint.parameters(state.setting))
             for expression in constraint.expressions(self.paths, data):
@@ -122,8 +127,8 @@ class Declaration:
     def _groups(self, state: State, wanted: set[str]) -> Iterable[tuple[str, dict[str, Array]]]:
         if PATHS in wanted:
             yield PATHS, self.paths.numbers(state.setting)
-        if ALLOWED in self._parameters and ALLOWED in wanted:
-            yield ALLOWED, _allowance(state.setting)
+        if BOUNDS in self._parameters and BOUNDS in wanted:
+            yield BOUNDS, dict(zip(("lower", "upper"), state.bounds, strict=True))
         if CURVATURE in self._parameters and CURVATURE in wanted:
             yield CURVATURE, _root(state.curvature)
         for term in state.terms:
@@ -153,20 +158,17 @@ class Declaration:
         data = self._declare(term.cost.name, term.cost.parameters(state.setting, state.weight(term)))
         return term.cost.expression(self.paths, data)
 
-    def _allowed(self, state: State) -> list[cp.Constraint]:
-        """Bounds that close intervals in which nothing can trade; there from the start if volumes may vanish."""
+    def _trade_bounds(self, state: State) -> list[cp.Constraint]:
+        """One pair of rows per trade, there from the start if volumes may vanish."""
         setting = state.setting
-        if not setting.forbidden.any() and not setting.market.has_volume:
+        bounded = any(c.trade_bounds(setting) is not None for c in state.constraints)
+        if not bounded and not setting.forbidden.any() and not setting.market.has_volume:
             return []
-        cap = self._declare(ALLOWED, _allowance(setting))["cap"]
-        rules = [self.paths.trades <= cap, self.paths.trades >= -cap]
+        data = self._declare(BOUNDS, dict(zip(("lower", "upper"), state.bounds, strict=True)))
+        rules = [self.paths.trades >= data["lower"], self.paths.trades <= data["upper"]]
         for rule in rules:
-            self.owners[rule.id] = ALLOWED
+            self.owners[rule.id] = BOUNDS
         return rules
-
-
-def _allowance(setting: Setting) -> dict[str, Array]:
-    return {"cap": np.where(setting.forbidden, 0.0, np.inf)}
 
 
 def _root(curvature: Curvature | None) -> dict[str, Array]:
@@ -174,14 +176,3 @@ def _root(curvature: Curvature | None) -> dict[str, Array]:
         raise ModelError("the trade curvature vanished; that needs a new ExecutionProblem")
     root = curvature.root()
     return {"root": root.reshape(len(root), -1)}
-
-
-def trade_bounds(constraints: Sequence[Constraint], setting: Setting) -> tuple[Array, Array]:
-    """Tightest bounds on trades (N, n) that constraints state, with closed intervals at zero."""
-    lower = np.where(setting.forbidden, 0.0, -np.inf)
-    upper = np.where(setting.forbidden, 0.0, np.inf)
-    for constraint in constraints:
-        own = constraint.trade_bounds(setting)
-        if own is not None:
-            lower, upper = np.maximum(lower, own[0]), np.minimum(upper, own[1])
-    return lower, upper

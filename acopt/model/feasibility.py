@@ -26,7 +26,7 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
     crossed = lower > upper + ROUNDING * setting.size
     if crossed.any():
         k, i = (int(j) for j in np.argwhere(crossed)[0])
-        names = _who(constraints, setting, k, i)
+        names = " and ".join(bounding(constraints, setting, k, i))
         raise InfeasibleError(
             f"{names} contradict each other for {place(k, i, setting.grid.labels, setting.assets)}: at least "
             f"{lower[k, i]:,.6g} and at most {upper[k, i]:,.6g} shares (buys +, sells -)"
@@ -43,32 +43,33 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
         if buying == short:
             raise InfeasibleError(
                 f"{setting.assets[i]}: caps sum to {abs(limit) if limit * need[i] > 0 else 0:,.0f} of "
-                f"{abs(need[i]):,.0f} shares ({_names(constraints, setting, int(i))}); allow more per interval, more "
+                f"{abs(need[i]):,.0f} shares ({', '.join(bounding(constraints, setting, slice(None), int(i)))}); allow more per interval, more "
                 "time, or add AllowUnfilled(penalty_bps=...)"
             )
         raise InfeasibleError(
             f"{setting.assets[i]}: floors sum to {abs(limit):,.0f} shares, the order is {abs(need[i]):,.0f} "
-            f"({_names(constraints, setting, int(i))})"
+            f"({', '.join(bounding(constraints, setting, slice(None), int(i)))})"
         )
 
 
-def _who(constraints: Sequence[Constraint], setting: Setting, k: int, i: int) -> str:
+def trade_bounds(constraints: Sequence[Constraint], setting: Setting) -> tuple[Array, Array]:
+    """Tightest bounds on trades (N, n) that constraints state, with closed intervals at zero."""
+    lower = np.where(setting.forbidden, 0.0, -np.inf)
+    upper = np.where(setting.forbidden, 0.0, np.inf)
+    for constraint in constraints:
+        own = constraint.trade_bounds(setting)
+        if own is not None:
+            lower, upper = np.maximum(lower, own[0]), np.minimum(upper, own[1])
+    return lower, upper
+
+
+def bounding(constraints: Sequence[Constraint], setting: Setting, rows: slice | int, i: int) -> list[str]:
+    """Names of the constraints that bound trades of asset i in these intervals."""
     found = []
     for constraint in constraints:
         own = constraint.trade_bounds(setting)
-        if own is not None and (np.isfinite(own[0][k, i]) or np.isfinite(own[1][k, i])):
+        if own is not None and (np.isfinite(own[0][rows, i]).any() or np.isfinite(own[1][rows, i]).any()):
             found.append(constraint.name)
-    if setting.forbidden[k, i]:
-        found.append("the closed or volumeless interval")
-    return " and ".join(found)
-
-
-def _names(constraints: Sequence[Constraint], setting: Setting, i: int) -> str:
-    found = []
-    for constraint in constraints:
-        own = constraint.trade_bounds(setting)
-        if own is not None and (np.isfinite(own[0][:, i]).any() or np.isfinite(own[1][:, i]).any()):
-            found.append(constraint.name)
-    if setting.forbidden[:, i].any():
+    if np.any(setting.forbidden[rows, i]):
         found.append("closed or volumeless intervals")
-    return ", ".join(found)
+    return found

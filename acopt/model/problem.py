@@ -16,9 +16,9 @@ from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
 from acopt.model.curvature import collect
-from acopt.model.declaration import ALLOWED, CURVATURE, Declaration, State, trade_bounds
+from acopt.model.declaration import BOUNDS, CURVATURE, Declaration, State
 from acopt.model.dials import solve_for, with_weight
-from acopt.model.feasibility import check_capacity
+from acopt.model.feasibility import check_capacity, trade_bounds
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
@@ -204,9 +204,12 @@ class ExecutionProblem:
         terms = _reweighted(old.terms, weights or {}, self._declaration)
         rules = _changed(old.constraints, constraints or {})
         if order is None and market is None:
-            touched = {*(weights or {}), *(constraints or {})}
-            state = _state(old.setting.order, old.setting.market, terms, rules, old.setting if not constraints else None)
-            only = touched | {CURVATURE, ALLOWED} if weights and _bends(old.terms, weights) else touched
+            only: set[str] | None = {*(weights or {}), *(constraints or {})}
+            state = _state(self.order, self.market, terms, rules) if constraints else replace(old, terms=terms)
+            only |= {BOUNDS} if constraints else set()
+            if any(t.cost.name in only and t.cost.curvature(old.setting) is not None for t in terms):
+                state = replace(state, curvature=collect(terms, state.setting)[0])
+                only |= {CURVATURE}
         else:
             new_order, new_market = order or self.order, market or self.market
             _same_shape(old.setting, new_order, new_market)
@@ -250,28 +253,24 @@ class ExecutionProblem:
 
 
 def _state(
-    order: Order,
-    market: Market,
-    terms: tuple[Term, ...],
-    constraints: tuple[Constraint, ...],
-    unchanged: Setting | None = None,
+    order: Order, market: Market, terms: tuple[Term, ...], constraints: tuple[Constraint, ...]
 ) -> State:
-    """Align, collect, check; `unchanged` is the setting to keep when only weights changed."""
-    setting = unchanged or Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
+    """Align, collect, check."""
+    setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
     curvature, forbidden = collect(terms, setting)
-    if unchanged is None:
-        setting = replace(setting, forbidden=forbidden)
-        one_sided = np.zeros(setting.shape, dtype=bool)
-        for constraint in constraints:
-            own = constraint.one_sided(setting)
-            one_sided |= own if own is not None else False
-        eta = None if curvature is None else _mean_eta(terms, setting)
-        setting = replace(setting, one_sided=one_sided, eta=eta)
-        for constraint in constraints:
-            constraint.where(setting)
-            constraint.check(setting)
-        check_capacity(*trade_bounds(constraints, setting), constraints, setting)
-    return State(setting, terms, constraints, curvature)
+    setting = replace(setting, forbidden=forbidden)
+    one_sided = np.zeros(setting.shape, dtype=bool)
+    for constraint in constraints:
+        own = constraint.one_sided(setting)
+        one_sided |= own if own is not None else False
+    eta = None if curvature is None else _mean_eta(terms, setting)
+    setting = replace(setting, one_sided=one_sided, eta=eta)
+    for constraint in constraints:
+        constraint.where(setting)
+        constraint.check(setting)
+    bounds = trade_bounds(constraints, setting)
+    check_capacity(*bounds, constraints, setting)
+    return State(setting, terms, constraints, curvature, bounds)
 
 
 def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
@@ -289,10 +288,6 @@ def _distinct(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ModelError(f"two terms of the problem are called {name!r}: give one of them a name=")
-
-
-def _bends(terms: tuple[Term, ...], weights: Mapping[str, float]) -> bool:
-    return any(t.cost.name in weights and t.cost.kind != "risk" for t in terms)
 
 
 def _reweighted(terms: tuple[Term, ...], weights: Mapping[str, float], declaration: Declaration) -> tuple[Term, ...]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +17,7 @@ from acopt.market.market import Market
 from acopt.market.order import Order
 
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,17 @@ class Setting:
     one_sided: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     forbidden: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     eta: Array | None = None
+    _known: dict[tuple[int, str], tuple[object, object]] = field(
+        init=False, default_factory=dict, repr=False, compare=False
+    )
+
+    def once(self, owner: object, what: str, make: Callable[[], T]) -> T:
+        """Return `make()`, a pure function of the owner and of this setting, computed the first time only."""
+        key = (id(owner), what)
+        if key not in self._known:
+            # The owner is kept, so that its id is not given to another object.
+            self._known[key] = (owner, make())
+        return self._known[key][1]  # type: ignore[return-value]
 
     @property
     def grid(self) -> TimeGrid:

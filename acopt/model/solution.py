@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from time import perf_counter
 
 import numpy as np
 
 from acopt.errors import InfeasibleError, SolverError, UnboundedError
 from acopt.market.labels import Array
-from acopt.model.declaration import Declaration, State, trade_bounds
+from acopt.model.algebra import Cost
+from acopt.model.declaration import BOUNDS, Declaration, State
+from acopt.model.feasibility import bounding
 from acopt.model.paths import Trajectory, twap
 from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size
-from acopt.solving.canonical import CanonicalProgram
+from acopt.model.setting import Setting
+from acopt.solving.canonical import CanonicalProgram, Indices
 from acopt.solving.engine import Candidate, Engine, Scales
 from acopt.solving.quadratic import Solution
 from acopt.solving.solvers import osqp_algebra
@@ -36,18 +41,18 @@ class Solver:
     def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         """Return the first point that meets the contract, or raise."""
         start = perf_counter()
-        theta, scales = self._program.theta(self._declaration.current()), _natural_scales(state)
+        theta = self._program.theta(self._declaration.current())
+        scales = state.setting.once(state.curvature, "scales", partial(_natural_scales, state))
         if self._engine is None:
             self._engine = Engine(self._program, self._primary, theta)
         engine, tries, rejected = self._engine, list[str](), list[str]()
         engine.load(theta, scales)
-        self._check_rows(engine)
-        bounds = trade_bounds(state.constraints, state.setting)
+        self._check_rows(engine, state)
         for found in self._attempts(engine, theta, scales, solver, fallback, tries):
             if isinstance(found, Solution):
                 self._verify_claim(engine, state)
                 continue
-            path = self._trajectory(found, state, bounds)
+            path = self._trajectory(found, state)
             certificate = self._certify(found, path, state, tolerance, tuple(tries), start)
             reason = _reason(certificate)
             if reason is None:
@@ -65,17 +70,18 @@ class Solver:
         yield from engine.attempts(solver, fallback, tries)
         if solver == "auto" and fallback:
             whole = Engine(self._program, self._primary, theta, definitions=False)
-            whole.load(theta, scales)
-            tries.append("without elimination")
-            yield from whole.attempts(fallback[0], (), tries)
+            for size in (engine.objective_size, scales.objective):
+                whole.load(theta, replace(scales, objective=size))
+                tries.append(f"without elimination, objective / {size or 1.0:.3g}")
+                yield from whole.attempts(fallback[0], (), tries)
 
-    def _trajectory(self, found: Candidate, state: State, bounds: tuple[Array, Array]) -> Trajectory:
+    def _trajectory(self, found: Candidate, state: State) -> Trajectory:
         """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""
         setting = state.setting
         n, m = setting.shape
         x = found.z[self._primary].reshape((n + 1, m), order="F")
         u = np.diff(x, axis=0)
-        lower, upper = bounds
+        lower, upper = state.bounds
         u = np.minimum(np.maximum(u, lower), upper)
         if setting.complete:
             left = setting.remaining + u.sum(axis=0)
@@ -124,28 +130,42 @@ class Solver:
 
     def _scales(self, state: State, values: dict[str, float]) -> tuple[float, float]:
         """Sum of |path-dependent term values|, at this schedule and at TWAP."""
-        base = twap(state.setting)
+        setting = state.setting
         here = there = 0.0
         for term in state.terms:
-            weight, fixed = term_weight(term), term.cost.constant(state.setting)
-            here += abs(weight * (values[term.cost.name] - fixed))
-            there += abs(weight * (float(np.sum(term.cost.values(base))) - fixed))
+            cost, weight = term.cost, term_weight(term)
+            fixed = setting.once(cost, "constant", partial(cost.constant, setting))
+            flat = setting.once(cost, "twap", partial(_value_at_twap, cost, setting))
+            here += abs(weight * (values[cost.name] - fixed))
+            there += abs(weight * (flat - fixed))
         return here, there
 
-    def _check_rows(self, engine: Engine) -> None:
+    def _check_rows(self, engine: Engine, state: State) -> None:
         groups = engine.crossing_rows()
         if groups:
-            names = sorted({self._owner(int(row)) for row in groups[0]})
+            names = self._owners(groups[0], state)
             raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
 
-    def _owner(self, row: int) -> str:
-        return self._declaration.owners.get(int(self._program.row_constraint[row]), "completing the order")
+    def _owners(self, rows: Indices, state: State) -> list[str]:
+        """Names of the constraints that canonical rows stand for."""
+        names: set[str] = set()
+        ids = self._program.row_constraint
+        periods = state.setting.shape[0]
+        for row in rows:
+            owner = self._declaration.owners.get(int(ids[row]), "completing the order")
+            if owner != BOUNDS:
+                names.add(owner)
+                continue
+            # Cells of one CVXPY constraint are numbered down the columns.
+            i, k = divmod(int(row - np.argmax(ids == ids[row])), periods)
+            names.update(bounding(state.constraints, state.setting, k, i))
+        return sorted(names)
 
     def _verify_claim(self, engine: Engine, state: State) -> None:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
         conflict = engine.infeasible_rows()
         if conflict is not None:
-            names = sorted({self._owner(int(row)) for row in conflict})
+            names = self._owners(conflict, state)
             raise InfeasibleError(
                 f"no schedule obeys all constraints together: {', '.join(names)} conflict "
                 "(each may be possible on its own)"
@@ -166,6 +186,10 @@ class Solver:
                 f"the objective falls without end along: {', '.join(parts) or 'a direction of the custom terms'}; "
                 "nothing that grows (impact, risk, a cap) stops it"
             )
+
+
+def _value_at_twap(cost: Cost, setting: Setting) -> float:
+    return float(np.sum(cost.values(setting.once(setting, "twap", partial(twap, setting)))))
 
 
 def _reason(certificate: Certificate) -> str | None:

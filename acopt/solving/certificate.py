@@ -49,7 +49,7 @@ def prove(qp: Quadratic, z: Array, y: Array, reach: Array, row_factor: Array, *,
     precise : take the residual in extended precision.
     """
     y = np.where(((y > 0) & np.isinf(qp.u)) | ((y < 0) & np.isinf(qp.l)), 0.0, y)
-    az, pz = qp.a @ z, qp.product(z)
+    az, pz = qp.rows(z), qp.product(z)
     reach = np.maximum(reach, np.abs(z))
     residual = qp.slope(z, y, precise=precise)
     stationarity = float(np.abs(residual) @ reach)
@@ -68,7 +68,7 @@ def _curved_bound(qp: Quadratic, residual: Array, reach: Array) -> float:
     It is quadratic in r where there is curvature, so that rounding of a gradient whose terms cancel
     does not count as a gap. Columns without curvature pay |r_j| R_j.
     """
-    diagonal = qp.p.diagonal()
+    diagonal = qp.diagonal
     curved = np.flatnonzero(diagonal > 0)
     flat = np.flatnonzero(diagonal <= 0)
     unit = reach[curved]

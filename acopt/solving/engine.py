@@ -72,8 +72,11 @@ class Engine:
         self._unit_at = at[self._presolve.columns]
         self._refiner = Refiner(self._presolve.p_pattern, self._presolve.a_pattern)
         self._osqp = solvers.WarmOSQP()
+        self._qp = Quadratic(self._presolve.p_pattern, self._presolve.a_pattern)
+        self._scaled = Quadratic(self._presolve.p_pattern, self._presolve.a_pattern)
         self._arrays: Arrays | None = None
-        self._units: Array | None = None
+        self._scales: Scales | None = None
+        self._new_matrices = True
 
     def load(self, theta: Array, scales: Scales) -> None:
         """Take new parameters; matrices whose numbers did not change are kept as they are."""
@@ -84,19 +87,22 @@ class Engine:
         x.u[close] = x.l[close]
         p, a = self._presolve.p_pattern, self._presolve.a_pattern
         last = self._arrays
-        same = last is not None and np.array_equal(last.p, x.p) and np.array_equal(last.a, x.a)
-        if same and self._units is not None and np.array_equal(scales.units, self._units):
-            scaled = self._scaling.forward(x, p, a)
-            self._qp = Quadratic(self._qp.p, x.q, x.d, self._qp.a, x.l, x.u)
-            self._scaled = Quadratic(self._scaled.p, scaled.q, scaled.d, self._scaled.a, scaled.l, scaled.u)
-        else:
+        same = scales is self._scales and last is not None
+        same = same and last is not None and np.array_equal(last.p, x.p) and np.array_equal(last.a, x.a)
+        if not same:
             known = np.maximum(self._unit_at, 0)
             unit = np.where(self._unit_at >= 0, scales.units[known], np.nan)
             self._scaling = normalise(x, p, a, unit, scales.objective)
-            self._qp = Quadratic.assemble(x, p, a)
-            self._scaled = Quadratic.assemble(self._scaling.forward(x, p, a), p, a)
-        self._reach = np.where(self._unit_at >= 0, scales.reach[np.maximum(self._unit_at, 0)], self._scaling.column)
-        self._arrays, self._units = x, scales.units
+            self._reach = np.where(self._unit_at >= 0, scales.reach[known], self._scaling.column)
+        self._qp.take(x, matrices=not same)
+        self._scaled.take(self._scaling.forward(x, p, a), matrices=not same)
+        self._new_matrices = self._new_matrices or not same
+        self._arrays, self._scales = x, scales
+
+    @property
+    def objective_size(self) -> float:
+        """Size of the objective that the present scaling brings to order one."""
+        return 1.0 / self._scaling.objective
 
     def crossing_rows(self) -> list[Indices]:
         """Groups of canonical rows whose bounds contradict each other beyond rounding."""
@@ -138,7 +144,8 @@ class Engine:
             return Solution(np.zeros(0), np.zeros(len(self._scaled.l)), "presolve", "solved", 0)
         if name in OSQP_STAGES:
             if name == "OSQP":
-                self._osqp.load(self._scaled)
+                self._osqp.load(self._scaled, matrices=self._new_matrices)
+                self._new_matrices = False
             return self._osqp.solve(*OSQP_STAGES[name])
         return COLD[name](self._scaled)
 

@@ -10,42 +10,52 @@ import scipy.sparse as sp
 from acopt.solving.canonical import Array, Arrays, Pattern
 
 
-@dataclass(frozen=True)
 class Quadratic:
     """
-    Minimise 1/2 z'Pz + q'z + d subject to l <= Az <= u.
+    Minimise 1/2 z'Pz + q'z subject to l <= Az <= u, on fixed sparsity patterns.
 
-    `p` is P's upper triangle, `a` is A, both CSC; y >= 0 holds on rows at u, y <= 0 on rows at l, and
-    Pz + q + A'y = 0 at the optimum.
+    `p` is P's upper triangle and `a` is A, both CSC; `take` writes new numbers into them. y >= 0 holds
+    on rows at u, y <= 0 on rows at l, and Pz + q + A'y = 0 at the optimum.
     """
 
-    p: sp.csc_array
-    q: Array
-    d: float
-    a: sp.csc_array
-    l: Array  # noqa: E741
-    u: Array
+    def __init__(self, p: Pattern, a: Pattern) -> None:
+        self.p, self.a = _csc(p), _csc(a)
+        self._transposed = self.a.T
+        off = np.flatnonzero(p.row != p.col)
+        row, col = np.concatenate([p.row, p.col[off]]), np.concatenate([p.col, p.row[off]])
+        order = np.lexsort((row, col))
+        self._source = np.concatenate([np.arange(len(p.row)), off])[order]
+        self._full = _csc(Pattern(row[order], col[order], p.shape))
+        self._on_diagonal = np.flatnonzero(p.row == p.col)
+        self._diagonal_at = p.row[self._on_diagonal]
+        self.diagonal = np.zeros(p.shape[0])
+        self.q, self.l, self.u = np.zeros(p.shape[0]), np.zeros(a.shape[0]), np.zeros(a.shape[0])
 
-    @classmethod
-    def assemble(cls, x: Arrays, p: Pattern, a: Pattern) -> Quadratic:
-        """Build the matrices from numbers on column-major patterns."""
-        return cls(_csc(x.p, p), x.q, x.d, _csc(x.a, a), x.l, x.u)
+    def take(self, x: Arrays, *, matrices: bool = True) -> None:
+        """Take new numbers; `matrices` says whether those of P and A are new too."""
+        self.q, self.l, self.u = x.q, x.l, x.u
+        if matrices:
+            self.p.data[:] = x.p
+            self.a.data[:] = x.a
+            self._full.data[:] = x.p[self._source]
+            self.diagonal[self._diagonal_at] = x.p[self._on_diagonal]
 
     def product(self, z: Array) -> Array:
         """P z, with P symmetric."""
-        return np.asarray(self.p @ z + self.p.T @ z - self.p.diagonal() * z)
+        return np.asarray(self._full @ z)
+
+    def rows(self, z: Array) -> Array:
+        """A z."""
+        return np.asarray(self.a @ z)
 
     def slope(self, z: Array, y: Array, *, precise: bool = False) -> Array:
         """Pz + q + A'y; `precise` accumulates in extended precision."""
         if not precise:
-            return np.asarray(self.product(z) + self.q + self.a.T @ y)
-        p, a = self.p.tocoo(), self.a.tocoo()
+            return np.asarray(self._full @ z + self.q + self._transposed @ y)
+        full, a = self._full.tocoo(), self.a.tocoo()
         out = self.q.astype(np.longdouble)
-        x, m = z.astype(np.longdouble), y.astype(np.longdouble)
-        off = p.row != p.col
-        np.add.at(out, p.row, p.data * x[p.col])
-        np.add.at(out, p.col[off], p.data[off] * x[p.row[off]])
-        np.add.at(out, a.col, a.data * m[a.row])
+        np.add.at(out, full.row, full.data * z.astype(np.longdouble)[full.col])
+        np.add.at(out, a.col, a.data * y.astype(np.longdouble)[a.row])
         return out.astype(np.float64)
 
     @property
@@ -66,6 +76,6 @@ class Solution:
     refinements: int = 0
 
 
-def _csc(values: Array, pattern: Pattern) -> sp.csc_array:
+def _csc(pattern: Pattern) -> sp.csc_matrix:
     indptr = np.searchsorted(pattern.col, np.arange(pattern.shape[1] + 1)).astype(np.int32)
-    return sp.csc_array((values, pattern.row.astype(np.int32), indptr), shape=pattern.shape)
+    return sp.csc_matrix((np.zeros(len(pattern.row)), pattern.row.astype(np.int32), indptr), shape=pattern.shape)

@@ -41,8 +41,9 @@ class Refiner:
         key = col * np.int64(n + m) + row
         cells, slot = np.unique(key, return_inverse=True)
         self._slot = slot.reshape(-1)
-        self._indices = (cells % (n + m)).astype(np.int32)
-        self._indptr = np.searchsorted(cells // (n + m), np.arange(n + m + 1)).astype(np.int32)
+        indptr = np.searchsorted(cells // (n + m), np.arange(n + m + 1)).astype(np.int32)
+        parts = np.zeros(len(cells)), (cells % (n + m)).astype(np.int32), indptr
+        self._matrix = sp.csc_matrix(parts, shape=(n + m, n + m))
         self._a_row = a.row
         self._solver: qdldl.Solver | None = None
 
@@ -53,7 +54,7 @@ class Refiner:
 
         `precise` takes residuals in extended precision.
         """
-        ax = qp.a @ z
+        ax = qp.rows(z)
         equal = qp.l >= qp.u
         low = ~equal & (ax - qp.l < -y)
         high = ~equal & ~low & (qp.u - ax < y)
@@ -70,7 +71,7 @@ class Refiner:
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
             z, y, clean = self._solve(qp, equal, low, high, precise)
-            ax = qp.a @ z
+            ax = qp.rows(z)
             feasible = FEASIBLE * (1.0 + np.abs(ax))
             over = np.where(equal, 0.0, np.maximum(qp.l - ax, ax - qp.u))
             slope_now = max(slope, float(np.abs(y).max(initial=0.0)))
@@ -94,21 +95,21 @@ class Refiner:
         active = equal | low | high
         bound = np.where(low | equal, qp.l, np.where(high, qp.u, 0.0))
         curved, flat, dual = (CURVED_PRECISE, FLAT_PRECISE, DUAL_PRECISE) if precise else (CURVED, FLAT, DUAL)
-        shift = np.where(qp.p.diagonal() > 0, curved, flat)
+        shift = np.where(qp.diagonal > 0, curved, flat)
         diagonal = np.concatenate([shift, np.where(active, -dual, -1.0)])
         data = np.concatenate([qp.p.data, qp.a.data * active[self._a_row], diagonal])
-        values = np.bincount(self._slot, weights=data, minlength=len(self._indices))
-        matrix = sp.csc_array((values, self._indices, self._indptr), shape=(n + m, n + m))
+        values = np.bincount(self._slot, weights=data, minlength=len(self._matrix.data))
+        self._matrix.data[:] = values
         if self._solver is None:
-            self._solver = qdldl.Solver(matrix, upper=True)
+            self._solver = qdldl.Solver(self._matrix, upper=True)
         else:
-            self._solver.update(matrix, upper=True)
+            self._solver.update(self._matrix, upper=True)
         point = self._solver.solve(np.concatenate([-qp.q, bound]))
         size = 1.0 + np.abs(point).max(initial=0.0)
         best, residual = (point[:n], np.where(active, point[n:], 0.0)), np.inf
         for _ in range(CORRECTIONS_PRECISE if precise else CORRECTIONS):
             z, y = point[:n], np.where(active, point[n:], 0.0)
-            gap = np.concatenate([-qp.slope(z, y, precise=precise), np.where(active, bound - qp.a @ z, 0.0)])
+            gap = np.concatenate([-qp.slope(z, y, precise=precise), np.where(active, bound - qp.rows(z), 0.0)])
             now = float(np.abs(gap).max(initial=0.0))
             if not now < residual:
                 break

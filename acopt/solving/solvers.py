@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from functools import cache
 from typing import Any
 
 import clarabel
@@ -38,18 +39,16 @@ class WarmOSQP:
             "check_termination": 10,
         }
         self._solver: osqp.OSQP | None = None
-        self._last: Quadratic | None = None
 
-    def load(self, qp: Quadratic) -> None:
-        """Give the workspace a program with the same patterns as before."""
+    def load(self, qp: Quadratic, *, matrices: bool) -> None:
+        """Give the workspace a program with the same patterns; `matrices` says whether P and A are new."""
         lower, upper = np.maximum(qp.l, -INFINITY), np.minimum(qp.u, INFINITY)
         _check(qp)
-        last, self._last = self._last, qp
-        if self._solver is None or last is None:
+        if self._solver is None:
             self._solver = osqp.OSQP()
-            self._solver.setup(sp.csc_matrix(qp.p), qp.q, sp.csc_matrix(qp.a), lower, upper, **self._settings, **self._limits)
+            self._solver.setup(qp.p, qp.q, qp.a, lower, upper, **self._settings, **self._limits)
             return
-        if last.p is not qp.p or last.a is not qp.a:
+        if matrices:
             self._solver.update(q=qp.q, l=lower, u=upper, Px=qp.p.data, Ax=qp.a.data)
         else:
             self._solver.update(q=qp.q, l=lower, u=upper)
@@ -73,6 +72,7 @@ class WarmOSQP:
         return Solution(np.asarray(z), np.asarray(y), "OSQP", status, int(result.info.iter))
 
 
+@cache
 def osqp_algebra() -> str:
     """Linear algebra that OSQP chose: builtin, mkl or cuda."""
     return str(osqp.default_algebra())
@@ -87,7 +87,7 @@ def solve_clarabel(qp: Quadratic) -> Solution:
     settings.max_iter = 200
     matrix, rhs, sizes, places = _one_sided(qp)
     cones = [clarabel.ZeroConeT(sizes[0]), clarabel.NonnegativeConeT(sizes[1])]
-    solution = clarabel.DefaultSolver(sp.csc_matrix(qp.p), qp.q, matrix, rhs, cones, settings).solve()
+    solution = clarabel.DefaultSolver(qp.p, qp.q, matrix, rhs, cones, settings).solve()
     y = np.zeros(len(qp.l))
     np.add.at(y, places[0], np.asarray(solution.z) * places[1])
     status = {"Solved": "solved", "AlmostSolved": "solved inaccurate"}.get(str(solution.status), str(solution.status))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 
@@ -15,18 +14,11 @@ def refusal(message: str, path: str = "") -> PydanticCustomError:
     return PydanticCustomError("refused", "{message}", {"message": message, "path": path})
 
 
-def _not_nan(value: float) -> float:
-    if math.isnan(value):
-        raise refusal("nan is not accepted; expected is a number (inf and -inf leave a side open)")
-    return value
-
-
 T = TypeVar("T")
 Text: TypeAlias = Annotated[str, Field(pattern=r"\S")]
 Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Bound: TypeAlias = Annotated[float, AfterValidator(_not_nan)]
 ListOf: TypeAlias = Annotated[tuple[T, ...], Field(strict=False)]
 Time: TypeAlias = Number | str | dt.time | dt.datetime
 
@@ -290,8 +282,8 @@ class BoundsTable(ConstraintBase):
     """See `acopt.TradeSize`, `acopt.TradeRate` (signed: buys +, sells -), `acopt.HoldingBounds`."""
 
     type: Literal["TradeSize", "TradeRate", "HoldingBounds"]
-    lower: Layers[Bound] | None = None
-    upper: Layers[Bound] | None = None
+    lower: Layers[float] | None = None
+    upper: Layers[float] | None = None
 
 
 class ParticipationTable(ConstraintBase):
@@ -343,6 +335,10 @@ class Expected(Table, Generic[T]):
     relative: Positive | None = None
     origin: Literal["printed", "derived", "independent solver"]
     note: Text | None = None
+
+    def allowed(self, row: list[float]) -> float:
+        """Return the difference that is accepted in a row of expected numbers."""
+        return self.absolute if self.absolute is not None else (self.relative or 0.0) * max(map(abs, row))
 
 
 ExpectedNumber: TypeAlias = Expected[Number]
