@@ -13,7 +13,6 @@ from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint, Parameters
 from acopt.model.paths import PathAccess, Paths, Trajectory, check_own_variables, twap
-from acopt.model.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class CustomConstraint(Constraint):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not callable(self.function):
-            raise DataError(f"{self.name}: a function of the paths is expected, {type(self.function).__name__} was given")
+            given = type(self.function).__name__
+            raise DataError(f"{self.name}: a function of the paths is expected, {given} was given")
         if self.assets is not None or self.during is not None:
             raise ModelError(f"{self.name}: assets= and during= are for the built-in rules; use p.asset() and p.at()")
 
@@ -49,7 +49,7 @@ class CustomConstraint(Constraint):
         for constraint in own:
             check_own_variables(constraint, path, self.name)
             if not constraint.is_dcp():
-                raise ModelError(f"{self.name}: {str(constraint):.80} is not convex by CVXPY's rules")
+                raise ModelError(f"{self.name}: {constraint!s:.80} is not convex by CVXPY's rules")
         return own
 
     def violation(self, path: Trajectory) -> Array:

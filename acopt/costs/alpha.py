@@ -60,13 +60,15 @@ class Alpha(Cost):
 
     def _align(self, setting: Setting) -> Array:
         if self.drift is not None:
-            return setting.coefficient(self.drift, "Alpha drift", price_units=self.drift != 0 if np.isscalar(self.drift) else True)
+            nothing = np.isscalar(self.drift) and self.drift == 0
+            return setting.coefficient(self.drift, "Alpha drift", price_units=not nothing)
         half_life = setting.grid.duration(self._half_life)
         if half_life <= 0:
             raise DataError(f"Alpha half_life={self._half_life!r}: a time > 0 is expected")
         elapsed = np.asarray(setting.grid.edges - setting.grid.edges[0])
         left = np.exp2(-elapsed / half_life)[:, None]
-        move = setting.per_asset(self._bps if self._bps is not None else 0.0, "Alpha bps") * 1e-4 * setting.market.prices
+        bps = setting.per_asset(0.0 if self._bps is None else self._bps, "Alpha bps")
+        move = bps * 1e-4 * setting.market.prices
         return np.asarray((left[:-1] - left[1:]) / setting.durations * move)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:

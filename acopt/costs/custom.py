@@ -56,7 +56,9 @@ class CustomCost(Cost):
         own = self._evaluate(path)
         check_own_variables(own, path, self.name)
         if not own.is_dcp():
-            raise ModelError(f"{self.name} is {own.curvature.lower()} by CVXPY's rules; a convex expression is expected")
+            raise ModelError(
+                f"{self.name} is {own.curvature.lower()} by CVXPY's rules; a convex expression is expected"
+            )
         if not own.is_convex():
             raise ModelError(f"{self.name} is {own.curvature.lower()}; a cost must be convex (costs are minimised)")
         if own.parameters():
@@ -90,4 +92,3 @@ def fixed_weight(parameter: cp.Parameter) -> float:
     if parameter.value is None:
         raise ModelError("a weight has no value")
     return float(parameter.value)
-

@@ -218,7 +218,7 @@ class SpreadCost(Cost):
 
     def expression(self, path: Paths, data: Parameters) -> cp.Expression:
         """sum eps |u|; where a constraint fixes the sign, |u| is linear and needs no kink."""
-        cost: cp.Expression = 0
+        cost: cp.Expression = cp.Constant(0.0)
         if path.one_sided.any():
             cost = cost + cp.sum(cp.multiply(data["signed"], path.trades))
         if not path.one_sided.all():

@@ -71,9 +71,7 @@ class Smoothness(Cost):
         """Band coefficients of sqrt(weight mu) x^(d+1), one array (windows, n) per edge of a window."""
         bands, lengths = divided_differences(np.asarray(setting.grid.edges), self.derivative + 1)
         root = np.sqrt(weight * self.strength(setting))
-        return {
-            f"band {i}": (np.sqrt(lengths) * band)[:, None] * root[None, :] for i, band in enumerate(bands)
-        }
+        return {f"band {i}": (np.sqrt(lengths) * band)[:, None] * root[None, :] for i, band in enumerate(bands)}
 
     def expression(self, path: Paths, data: Parameters) -> cp.Expression | None:
         """Sum of squares of the divided differences."""
@@ -81,7 +79,8 @@ class Smoothness(Cost):
         if windows < 1:
             return None
         x = path.variable
-        return cp.sum_squares(sum(cp.multiply(data[f"band {i}"], x[i : i + windows]) for i in range(self.derivative + 2)))
+        bands = range(self.derivative + 2)
+        return cp.sum_squares(sum(cp.multiply(data[f"band {i}"], x[i : i + windows]) for i in bands))
 
     def values(self, path: Trajectory) -> Array:
         """Return the penalty of each window, shared equally by the intervals it spans."""
@@ -126,7 +125,5 @@ def divided_differences(edges: Array, order: int) -> tuple[list[Array], Array]:
     if windows < 1:
         return [np.zeros(0)] * (order + 1), np.zeros(0)
     nodes = np.stack([edges[i : i + windows] for i in range(order + 1)])
-    bands = [
-        factorial(order) / np.prod(nodes[i] - np.delete(nodes, i, axis=0), axis=0) for i in range(order + 1)
-    ]
+    bands = [factorial(order) / np.prod(nodes[i] - np.delete(nodes, i, axis=0), axis=0) for i in range(order + 1)]
     return bands, (edges[order:] - edges[:-order]) / order

@@ -20,9 +20,8 @@ from acopt.insight.strategies import broken_rules, pov, time_done, twap, vwap
 from acopt.interface.files import require, write_bytes
 from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
+from acopt.model import paths
 from acopt.model.algebra import Constraint
-from acopt.model.paths import Trajectory
-from acopt.model.paths import twap as constant_rate
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import FINISHED, Schedule
 from acopt.model.setting import Mask, Setting
@@ -42,7 +41,7 @@ ASSETS = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", "#8C6D31")
 MARKERS = {"twap": ("s", BENCHMARKS["TWAP"][0]), "vwap": ("D", BENCHMARKS["VWAP"][0]), "pov": ("^", MUTED)}
 STYLE: dict[Any, Any] = {
     **{"font.size": 9.5, "svg.hashsalt": "acopt", "lines.solid_capstyle": "round"},
-    **{"axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.titleweight": "bold", "axes.titlepad": 24},
+    **{"axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.titlepad": 24},
     **{"axes.labelsize": 9.5, "axes.titlecolor": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.axisbelow": True},
     **{"axes.grid": True, "axes.grid.axis": "y", "grid.color": FAINT, "grid.linewidth": 0.6},
@@ -96,13 +95,8 @@ def plot_overview(
     ----------
     problem : what prices all of them; POV trades at its participation cap (10% without one).
     plan : a schedule of the problem.
-    path : as in `plot_schedule`.
+    path : as in `plot_schedule`, errors too.
     points : number of schedules on the frontier.
-
-    Raises
-    ------
-    MissingExtraError, DataError
-        As in `plot_schedule`.
     """
     marks = {"TWAP": twap(problem)}
     if problem.market.has_volume:
@@ -127,14 +121,12 @@ def plot_frontier(
     ----------
     frontier : from `problem.frontier()`.
     marks : schedules to place on it, by name; a hollow one breaks a rule.
-    path : as in `plot_schedule`.
-
-    Raises
-    ------
-    MissingExtraError, DataError
-        As in `plot_schedule`.
+    path : as in `plot_schedule`, errors too.
     """
-    with _page(_headline(frontier.plans[0], name=False), 1, path) as (figure, (axes,)):
+    with _page(_headline(frontier.plans[0]).replace(frontier.plans[0].name, "frontier", 1), 1, path) as (
+        figure,
+        (axes,),
+    ):
         _draw_frontier(axes, frontier, marks or {})
     return figure
 
@@ -153,9 +145,6 @@ def render(figure: Figure, path: str | PathLike[str]) -> bytes:
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     figure.savefig(buffer, format=kind, dpi=DPI, facecolor="white", metadata=metadata)
     return buffer.getvalue()
-
-
-# ---------------------------------------------------------------------- the page
 
 
 @contextmanager
@@ -183,25 +172,21 @@ def _format(path: str | PathLike[str]) -> str:
     return kind
 
 
-def _headline(schedule: Schedule, *, name: bool = True) -> str:
-    setting = schedule.setting
-    edges = setting.grid.edge_labels
-    working = np.flatnonzero(setting.remaining)
+def _headline(schedule: Schedule) -> str:
+    setting, edges = schedule.setting, schedule.setting.grid.edge_labels
+    working = np.flatnonzero(setting.remaining).tolist()
+    sides = (("sell", setting.direction < 0), ("buy", setting.direction > 0))
     if len(working) == 1:
-        i = int(working[0])
-        what = f"{'sell' if setting.remaining[i] > 0 else 'buy'} {abs(setting.remaining[i]):,.6g} {setting.assets[i]}"
+        shares = f"{abs(setting.remaining[working[0]]):,.6g} {setting.assets[working[0]]}"
+        what = "".join(f"{side} {shares}" for side, which in sides if which.any())
     else:
-        sides = (("sell", int((setting.direction < 0).sum())), ("buy", int((setting.direction > 0).sum())))
-        what = ", ".join(f"{side} {count}" for side, count in sides if count) or "nothing to trade"
         size, unit = _scale(setting.gross)
-        what = f"{what} names, {setting.gross / size:,.4g}{unit} gross" if len(working) else what
-    if isinstance(edges, pd.DatetimeIndex):
-        end = f"{edges[-1]:%H:%M}" if edges[0].date() == edges[-1].date() else f"{edges[-1]:%Y-%m-%d %H:%M}"
-        when = f"{edges[0]:%Y-%m-%d %H:%M} to {end}"
-    else:
-        when = f"{edges[-1] - edges[0]:.4g} {setting.grid.unit}s"
-    text = f"{what}, {when}"
-    return f"{schedule.name}: {text}" if name else text[0].upper() + text[1:]
+        counts = ", ".join(f"{side} {which.sum()}" for side, which in sides if which.any())
+        what = f"{counts} names, {setting.gross / size:,.4g}{unit} gross" if counts else "nothing to trade"
+    if not isinstance(edges, pd.DatetimeIndex):
+        return f"{schedule.name}: {what}, {edges[-1] - edges[0]:.4g} {setting.grid.unit}s"
+    end = f"{edges[-1]:%H:%M}" if edges[0].date() == edges[-1].date() else f"{edges[-1]:%Y-%m-%d %H:%M}"
+    return f"{schedule.name}: {what}, {edges[0]:%Y-%m-%d %H:%M} to {end}"
 
 
 def _scale(value: float) -> tuple[float, str]:
@@ -210,9 +195,6 @@ def _scale(value: float) -> tuple[float, str]:
         if abs(value) >= size:
             return size, unit
     return 1.0, ""
-
-
-# ---------------------------------------------------------------------- time
 
 
 @dataclass(frozen=True)
@@ -280,11 +262,11 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     lines = {name: np.abs(path.trades) @ value for name, path in _benchmarks(setting).items()}
     highest = max(float(np.max(each)) for each in (sides[0] + sides[1], *lines.values())) or 1.0
     size, unit = _scale(highest)
-    width, base, handles = np.diff(clock.edges), np.zeros(len(trades)), []
+    handles: list[Any] = []
+    base, middle, width = np.zeros(len(trades)), 0.5 * (clock.edges[1:] + clock.edges[:-1]), np.diff(clock.edges)
     for amounts, color, label in zip(sides, (SELL, BUY), ("sell", "buy"), strict=True):
         if amounts.any():
-            style = {"bottom": base / size, "color": color, "label": label, "linewidth": 0}
-            handles.append(axes.bar(clock.edges[:-1] + 0.5 * width, amounts / size, 0.86 * width, **style))
+            handles.append(axes.bar(middle, amounts / size, 0.86 * width, base / size, color=color, label=label))
             base = base + amounts
 
     def step(line: Array, **style: Any) -> None:
@@ -294,12 +276,8 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     top, cap = 1.12 * highest, _cap(setting, schedule.pricing.constraints)
     if cap is not None:
         fraction = _cap_fraction(schedule.pricing.constraints)
-        step(
-            cap @ value,
-            color=INK,
-            linewidth=1.4,
-            label="cap" if fraction is None else f"cap, {100 * fraction:.3g}% of volume",
-        )
+        name = "cap" if fraction is None else f"cap, {100 * fraction:.3g}% of volume"
+        step(cap @ value, color=INK, linewidth=1.4, label=name)
         top = min(max(1.05 * float((cap @ value).max()), top), 2.5 * highest)
     for name, line in lines.items():
         step(line, color=BENCHMARKS[name][0], linestyle=BENCHMARKS[name][1], linewidth=1.7, label=name)
@@ -312,16 +290,16 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     clock.dress(axes)
 
 
-def _benchmarks(setting: Setting) -> dict[str, Trajectory]:
+def _benchmarks(setting: Setting) -> dict[str, paths.Trajectory]:
     """TWAP, and VWAP where every order has volume to follow."""
-    paths = {"TWAP": constant_rate(setting)}
+    found = {"TWAP": paths.twap(setting)}
     if setting.market.has_volume:
         volume = np.where(setting.forbidden, 0.0, setting.market.volumes)
         total = volume.sum(axis=0)
         if (total > 0)[setting.remaining != 0].all():
             share = np.divide(volume, total, out=np.zeros(setting.shape), where=total > 0)
-            paths["VWAP"] = Trajectory(setting, -share * setting.remaining)
-    return paths
+            found["VWAP"] = paths.Trajectory(setting, -share * setting.remaining)
+    return found
 
 
 def _cap(setting: Setting, rules: Sequence[Constraint]) -> Array | None:
@@ -341,25 +319,18 @@ def _cap_fraction(rules: Sequence[Constraint]) -> float | None:
     return float(caps[0]) if len(caps) == 1 and isinstance(caps[0], int | float) else None
 
 
-# ---------------------------------------------------------------------- what remains
-
-
 def _draw_remaining(axes: Axes, schedule: Schedule) -> None:
     """Percent of each order that is left over time, and of the whole basket."""
     setting, clock = schedule.setting, _Clock.of(schedule.setting.grid)
     working, prices, whole = np.flatnonzero(setting.remaining), setting.market.prices, setting.gross or 1.0
     several, named = len(working) > 1, len(working) <= len(ASSETS)
-    seen: set[str] = set()
+    seen = {"_"}
     for at, i in enumerate(working.tolist() if several else ()):
         side, color = ("sells", SELL) if setting.remaining[i] > 0 else ("buys", BUY)
         label = str(setting.assets[i]) if named else f"{(setting.direction == setting.direction[i]).sum()} {side}"
-        axes.plot(
-            clock.edges,
-            100 * schedule.path.remaining[:, i] / setting.remaining[i],
-            color=ASSETS[at] if named else color,
-            linewidth=1.3 if named else 0.9,
-            label="_" if label in seen else label,
-        )
+        left = 100 * schedule.path.remaining[:, i] / setting.remaining[i]
+        color, width, label = (ASSETS[at] if named else color), (1.3 if named else 0.9), "_" if label in seen else label
+        axes.plot(clock.edges, left, color=color, linewidth=width, label=label)
         seen.add(label)
     for name, path in _benchmarks(setting).items():
         left = 100 * (np.abs(path.remaining) @ prices) / whole
@@ -367,16 +338,13 @@ def _draw_remaining(axes: Axes, schedule: Schedule) -> None:
             clock.edges, left, color=BENCHMARKS[name][0], linestyle=BENCHMARKS[name][1], linewidth=1.6, label=name
         )
     total = 100 * (np.abs(schedule.path.remaining) @ prices) / whole
-    axes.plot(clock.edges, total, color=INK, linewidth=2.4, label="all" if several else schedule.name)
+    axes.plot(clock.edges, total, color=INK, linewidth=2.4, label="whole order" if several else schedule.name)
     axes.set_ylim(0, max(100.0, 1.02 * float(total.max())))
     axes.set_ylabel("% of the order remaining")
-    axes.legend(loc="upper right", ncols=1 + several)
+    axes.legend(loc="upper right" if total.mean() < 55 else "lower left", ncols=1 + several)
     done = [(share, time_done(schedule, share)) for share in (0.5, FINISHED)]
-    _subtitle(
-        axes,
-        "Remaining" if not several else "Remaining, by gross notional",
-        ", ".join(f"{share:.0%} done by {_moment(when, setting.grid)}" for share, when in done if not pd.isna(when)),
-    )
+    said = [f"{share:.0%} done by {_moment(when, setting.grid)}" for share, when in done if not pd.isna(when)]
+    _subtitle(axes, "Remaining, by notional" if several else "Remaining", ", ".join(said))
     clock.dress(axes)
 
 
@@ -395,11 +363,13 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     risk, cost, price = (columns[name].to_numpy(dtype=float) for name in ("risk_bps", "cost_bps", "risk_price"))
     curve = _smooth(risk, cost, price)
     axes.plot(*curve, color=INK, linewidth=1.8, zorder=2)
-    labels, broken = [], {name: bool(broken_rules(schedule)) for name, schedule in marks.items()}
+    labels, hollow = [], False
     for name, schedule in marks.items():
         x, y = schedule.bps(schedule.risk), schedule.bps(schedule.expected_cost)
         marker, color = MARKERS.get(name.split()[0].lower(), ("o", PLAN))
-        fill, size = "white" if broken[name] else color, 9.0 if marker == "o" else 7.0
+        broken = bool(broken_rules(schedule))
+        hollow |= broken
+        fill, size = "white" if broken else color, 9.0 if marker == "o" else 7.0
         axes.plot(x, y, marker, markersize=size, color=color, markerfacecolor=fill, markeredgewidth=1.6, zorder=4)
         labels.append((name, x, y))
     for level in PRICES:
@@ -415,18 +385,13 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     axes.set_xlabel("risk: standard deviation of cost (bps)")
     axes.set_ylabel("expected cost (bps)")
     axes.grid(visible=True, axis="both")
-    hollow = ["hollow: breaks a rule"] * any(broken.values())
-    _subtitle(axes, "Cost against risk", "; ".join(["dots: price of risk, bp of cost for 1 bp of risk", *hollow]))
+    note = "dots: price of risk, bp of cost for 1 bp of risk" + ("; hollow: breaks a rule" if hollow else "")
+    _subtitle(axes, "Cost against risk", note)
     _place(axes, labels, set(marks), np.column_stack(curve))
 
 
 def _smooth(risk: Array, cost: Array, price: Array) -> tuple[Array, Array]:
-    """
-    Return the curve through a frontier's points.
-
-    Its slope there is known, d cost / d risk = -(risk price), when the objective is cost and timing risk; if the points
-    contradict that, they are joined by straight lines.
-    """
+    """Return the curve through a frontier's points, of slope -(risk price) where the points agree with that."""
     if len(risk) > 1:
         secants = np.diff(cost) / np.diff(risk)
         if (secants >= -1.0001 * price[:-1]).all() and (secants <= -0.9999 * price[1:]).all():
@@ -439,7 +404,8 @@ def _place(axes: Axes, labels: Sequence[tuple[str, float, float]], bold: set[str
     """Put each name beside its point, where it covers least: the curve, other points, other names."""
     figure: Any = axes.figure
     figure.draw_without_rendering()
-    pixels, frame, taken = axes.transData.transform, axes.get_window_extent(), []
+    pixels, frame = axes.transData.transform, axes.get_window_extent()
+    taken: list[Any] = []
     points = pixels([(x, y) for _, x, y in labels]) if labels else np.empty((0, 2))
     busy = np.vstack([pixels(curve), np.repeat(points, 40, axis=0)])
     for at, (name, x, y) in enumerate(labels):
@@ -447,7 +413,7 @@ def _place(axes: Axes, labels: Sequence[tuple[str, float, float]], bold: set[str
         if name not in bold and len(others) and np.hypot(*(others - points[at]).T).min() < 0.08 * figure.dpi:
             continue
         look = {"color": INK, "fontweight": "bold"} if name in bold else {"color": MUTED, "fontsize": 8.5}
-        text = axes.annotate(name, (x, y), textcoords="offset points", zorder=5, **look)
+        text = axes.annotate(name, (x, y), (0, 0), textcoords="offset points", zorder=5, **look)
 
         def stand(dx: float, dy: float, text: Any = text) -> Any:
             text.set(position=(dx, dy), ha=("right", "center", "left")[int(np.sign(dx)) + 1])

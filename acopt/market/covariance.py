@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers, symmetric
+from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers, place, symmetric
 
 if TYPE_CHECKING:
     from acopt.market.grid import TimeGrid
@@ -161,15 +161,23 @@ class FactorModel:
     """
 
     def __init__(
-        self, loadings: pd.DataFrame | Data, factor_covariance: Data, specific_variance: Data, *, scale: Data | None = None
+        self,
+        loadings: pd.DataFrame | Data,
+        factor_covariance: Data,
+        specific_variance: Data,
+        *,
+        scale: Data | None = None,
     ) -> None:
         self._loadings = loadings
         self._scale = scale
         values = numbers(loadings, "loadings")
-        if values.ndim != 2 or not np.isfinite(values).all():
-            raise DataError(f"loadings: a finite asset x factor table is expected, given shape {values.shape}")
+        if values.ndim != 2:
+            raise DataError(f"loadings: an asset x factor table is expected, given shape {values.shape}")
         m = values.shape[1]
         labels = loadings.columns if isinstance(loadings, pd.DataFrame) else pd.RangeIndex(m)
+        for row, column in np.argwhere(~np.isfinite(values)):
+            rows = loadings.index if isinstance(loadings, pd.DataFrame) else pd.RangeIndex(len(values))
+            raise DataError(f"loadings: {values[row, column]:g} for {place(row, column, rows, labels)}")
         factor = _factors(factor_covariance, labels)
         if factor.ndim == 0 and m == 1:
             factor = factor.reshape(1, 1)
@@ -219,7 +227,9 @@ class FactorModel:
     def on(self, grid: TimeGrid, assets: pd.Index, *, positions: Array | None = None) -> RiskModel:
         """Align to a grid and to assets; `positions` picks rows of an unlabelled model."""
         n = grid.periods
-        scale = _scale(self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._loadings)[:1])
+        scale = _scale(
+            self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._loadings)[:1]
+        )
         specific = self._specific
         if isinstance(self._loadings, pd.DataFrame):
             missing = assets[~assets.isin(self._loadings.index)]
@@ -230,7 +240,9 @@ class FactorModel:
             b = np.asarray(self._loadings, dtype=float)
             if positions is not None:
                 b = b[positions]
-                specific = np.broadcast_to(np.asarray(specific, dtype=float), (len(np.asarray(self._loadings)),))[positions]
+                specific = np.broadcast_to(np.asarray(specific, dtype=float), (len(np.asarray(self._loadings)),))[
+                    positions
+                ]
             if b.shape[0] != len(assets):
                 raise DataError(f"loadings: {b.shape[0]} rows were given for {len(assets)} assets")
         d2 = _specific(specific, assets)
@@ -243,7 +255,9 @@ class FactorModel:
 
         def apply(x: Array) -> Array:
             y = scale * x
-            return scale * (np.einsum("km,kml->kl", y @ b, np.broadcast_to(factor, (n, *factor.shape[1:]))) @ b.T + d2 * y)
+            return scale * (
+                np.einsum("km,kml->kl", y @ b, np.broadcast_to(factor, (n, *factor.shape[1:]))) @ b.T + d2 * y
+            )
 
         return RiskModel(scale, root, np.sqrt(d2), apply)
 

@@ -118,7 +118,7 @@ def symmetric(matrix: Array, assets: pd.Index, *, what: str, advice: str = "") -
     """Return the matrix made exactly symmetric, or raise naming the pair that differs most."""
     gap = np.abs(matrix - matrix.T)
     if gap.size and gap.max() > 1e-10 * np.abs(matrix).max():
-        i, j = np.unravel_index(int(gap.argmax()), gap.shape)
+        i, j = divmod(int(gap.argmax()), len(assets))
         raise DataError(
             f"{what} is not symmetric: [{assets[i]}, {assets[j]}] is {matrix[i, j]:.6g}, "
             f"[{assets[j]}, {assets[i]}] is {matrix[j, i]:.6g}{advice}"
@@ -128,6 +128,8 @@ def symmetric(matrix: Array, assets: pd.Index, *, what: str, advice: str = "") -
 
 def numbers(value: Any, what: str) -> Array:
     """Return an array of floats, or raise naming what is not a number."""
+    if isinstance(value, pd.Series | pd.DataFrame):
+        return _cells(value, what)
     try:
         return np.asarray(value, dtype=float)
     except (TypeError, ValueError) as error:
@@ -220,9 +222,7 @@ def _require(wanted: pd.Index, given: pd.Index, what: str, axis: str) -> None:
         )
 
 
-def _check(
-    out: Array, what: str, sign: Sign, infinite: bool, intervals: pd.Index | None, assets: pd.Index
-) -> None:
+def _check(out: Array, what: str, sign: Sign, infinite: bool, intervals: pd.Index | None, assets: pd.Index) -> None:
     bad = np.isnan(out) if infinite else ~np.isfinite(out)
     if sign == "positive":
         bad |= out <= 0

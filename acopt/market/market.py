@@ -109,7 +109,15 @@ class Market:
         from acopt.market.calibration import market_from_bars
 
         return market_from_bars(
-            bars, grid, assets=assets, history=history, asof=asof, price=price, spread=spread, impact=impact, daily=daily
+            bars,
+            grid,
+            assets=assets,
+            history=history,
+            asof=asof,
+            price=price,
+            spread=spread,
+            impact=impact,
+            daily=daily,
         )
 
     @property
@@ -223,7 +231,7 @@ def _price_labels(price: Data) -> pd.Index:
         labels = price.index
     elif isinstance(price, Mapping):
         labels = pd.Index(list(price))
-    elif np.size(price) == 1:  # type: ignore[arg-type]
+    elif np.size(price) == 1:
         return pd.Index(["asset"])
     else:
         raise DataError("price: several assets need labels; give a Series by asset")

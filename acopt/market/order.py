@@ -96,6 +96,8 @@ class Order:
         for needed in (symbol, side, column):
             if needed not in frame.columns:
                 raise DataError(f"{name}: no column {needed!r}; found: {', '.join(map(str, frame.columns)) or 'none'}")
+            if list(frame.columns).count(needed) > 1:
+                raise DataError(f"{name}: the column {needed!r} appears more than once")
         if frame.empty:
             raise DataError(f"{name}: no orders, the table is empty")
         initial: dict[Any, float] = {}

@@ -120,7 +120,8 @@ class Cost(_Summable):
         """Unweighted cost by interval and asset (N, n), or a scalar array when it has no such parts."""
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()" if self.name == type(self).__name__ else f"{type(self).__name__}({self.name!r})"
+        kind = type(self).__name__
+        return f"{kind}()" if self.name == kind else f"{kind}({self.name!r})"
 
 
 @dataclass(frozen=True, kw_only=True)

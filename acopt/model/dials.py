@@ -180,10 +180,10 @@ class _Search:
         least = self.problem.solve_at(self.risk, 0.0)
         if abs(self.dial.read(least, self.risk) - self.target) <= ACCURACY * abs(self.target):
             return least
-        if self.name == "risk_price" and outer > self.centre:
+        gone = _deviation(limit, self.risk) <= NO_RISK * max(_deviation(least, self.risk), 1e-300)
+        if self.name == "risk_price" and outer > self.centre and gone:
             # Risk is gone at a finite price: beyond it the least risky schedule minimises E + z Std.
-            if _deviation(limit, self.risk) <= NO_RISK * max(_deviation(least, self.risk), 1e-300):
-                return limit
+            return limit
         ends = sorted((self.dial.read(least, self.risk), self.dial.read(self._far(), self.risk)))
         if self.name == "risk_price":
             ends[0] = 0.0

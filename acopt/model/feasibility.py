@@ -36,19 +36,21 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
     need = -setting.remaining
     most, least = upper.sum(axis=0), lower.sum(axis=0)
     slack = ROUNDING * len(upper) * np.maximum(np.abs(need), 1e-300)
-    for i in np.flatnonzero((need > most + slack) | (need < least - slack)):
+    for column in np.flatnonzero((need > most + slack) | (need < least - slack)):
+        i = int(column)
         short = need[i] > most[i]
         limit = most[i] if short else least[i]
         buying = need[i] > 0
         if buying == short:
+            possible = abs(limit) if limit * need[i] > 0 else 0.0
             raise InfeasibleError(
-                f"{setting.assets[i]}: caps sum to {abs(limit) if limit * need[i] > 0 else 0:,.0f} of "
-                f"{abs(need[i]):,.0f} shares ({', '.join(bounding(constraints, setting, slice(None), int(i)))}); allow more per interval, more "
-                "time, or add AllowUnfilled(penalty_bps=...)"
+                f"{setting.assets[i]}: caps sum to {possible:,.0f} of {abs(need[i]):,.0f} shares ("
+                f"{', '.join(bounding(constraints, setting, slice(None), i))}); allow more per interval, more time, or "
+                " add AllowUnfilled(penalty_bps=...)"
             )
         raise InfeasibleError(
             f"{setting.assets[i]}: floors sum to {abs(limit):,.0f} shares, the order is {abs(need[i]):,.0f} "
-            f"({', '.join(bounding(constraints, setting, slice(None), int(i)))})"
+            f"({', '.join(bounding(constraints, setting, slice(None), i))})"
         )
 
 

@@ -55,7 +55,7 @@ class Frames:
         return self._by_interval(self.path.notional)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the execution plan, one row per trade: start, end, symbol, side, shares, price, notional, remaining."""
+        """Return the plan, one row per trade: start, end, symbol, side, shares, price, notional, remaining."""
         setting = self.setting
         n, m = setting.shape
         edges = setting.grid.edge_labels

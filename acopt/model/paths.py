@@ -115,8 +115,10 @@ class PathView:
 
 class Paths(PathAccess):
     """
-    Paths of the declared problem: x is the variable; every quantity that needs data is a variable of
-    its own with a defining equality, so that a weight or a user's parameter may multiply it (DPP).
+    Paths of the declared problem.
+
+    x is the variable; every quantity that needs data is a variable of its own with a defining
+    equality, so that a weight or a user's parameter may multiply it (DPP).
     """
 
     def __init__(self, setting: Setting) -> None:

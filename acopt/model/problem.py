@@ -60,7 +60,8 @@ class ExecutionProblem:
             raise DataError(f"ExecutionProblem market: {type(market).__name__} was given, a Market is expected")
         if not isinstance(objective, Cost | Objective):
             raise ModelError(
-                f"ExecutionProblem objective: {type(objective).__name__} was given; a cost or a sum of costs is expected"
+                f"ExecutionProblem objective: {type(objective).__name__} was given; "
+                "a cost or a sum of costs is expected"
             )
         if isinstance(constraints, Constraint):
             constraints = [constraints]
@@ -204,12 +205,13 @@ class ExecutionProblem:
         terms = _reweighted(old.terms, weights or {}, self._declaration)
         rules = _changed(old.constraints, constraints or {})
         if order is None and market is None:
-            only: set[str] | None = {*(weights or {}), *(constraints or {})}
+            touched = {*(weights or {}), *(constraints or {})}
             state = _state(self.order, self.market, terms, rules) if constraints else replace(old, terms=terms)
-            only |= {BOUNDS} if constraints else set()
-            if any(t.cost.name in only and t.cost.curvature(old.setting) is not None for t in terms):
+            touched |= {BOUNDS} if constraints else set()
+            if any(t.cost.name in touched and t.cost.curvature(old.setting) is not None for t in terms):
                 state = replace(state, curvature=collect(terms, state.setting)[0])
-                only |= {CURVATURE}
+                touched |= {CURVATURE}
+            only: set[str] | None = touched
         else:
             new_order, new_market = order or self.order, market or self.market
             _same_shape(old.setting, new_order, new_market)
@@ -252,9 +254,7 @@ class ExecutionProblem:
         return f"ExecutionProblem({m} asset{'s' if m != 1 else ''} x {n} intervals: {self.objective!r}; rules: {rules})"
 
 
-def _state(
-    order: Order, market: Market, terms: tuple[Term, ...], constraints: tuple[Constraint, ...]
-) -> State:
+def _state(order: Order, market: Market, terms: tuple[Term, ...], constraints: tuple[Constraint, ...]) -> State:
     """Align, collect, check."""
     setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
     curvature, forbidden = collect(terms, setting)
@@ -309,9 +309,7 @@ def _reweighted(terms: tuple[Term, ...], weights: Mapping[str, float], declarati
     return tuple(out)
 
 
-def _changed(
-    constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[str, Any]]
-) -> tuple[Constraint, ...]:
+def _changed(constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[str, Any]]) -> tuple[Constraint, ...]:
     names = [c.name for c in constraints]
     for name in changes:
         if name not in names:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from acopt.model.algebra import Constraint, Term
-from acopt.model.frames import Frames, time_of_fraction
+from acopt.model.frames import Frames
 from acopt.model.paths import Trajectory
 
 if TYPE_CHECKING:

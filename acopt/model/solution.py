@@ -179,9 +179,10 @@ class Solver:
             order = np.argsort(-size, axis=None)[:4]
             parts = []
             for flat in order:
-                k, i = np.unravel_index(int(flat), move.shape)
+                k, i = divmod(int(flat), m)
                 if size[k, i] > 1e-6 * size.max(initial=1e-300):
-                    parts.append(f"{'buy' if move[k, i] > 0 else 'sell'} {setting.assets[i]} at {setting.grid.labels[k]}")
+                    side = "buy" if move[k, i] > 0 else "sell"
+                    parts.append(f"{side} {setting.assets[i]} at {setting.grid.labels[k]}")
             raise UnboundedError(
                 f"the objective falls without end along: {', '.join(parts) or 'a direction of the custom terms'}; "
                 "nothing that grows (impact, risk, a cap) stops it"

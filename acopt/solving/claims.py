@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
 from acopt.solving.canonical import Array, Indices
+from acopt.solving.linear import solve_linear
 from acopt.solving.quadratic import Quadratic
 
 SIGNIFICANT = 1e-9
@@ -27,7 +27,8 @@ def conflicting_rows(qp: Quadratic) -> Indices | None:
     rhs = np.concatenate([qp.u[upper], -qp.l[lower]])
     cost = np.concatenate([np.zeros(n), np.ones(m)])
     bounds = np.column_stack([np.r_[np.full(n, -np.inf), np.zeros(m)], np.full(n + m, np.inf)])
-    result = linprog(cost, A_ub=matrix, b_ub=rhs, bounds=bounds, method="highs")
+    nothing = sp.csr_array((0, n + m)), np.zeros(0)
+    result = solve_linear(cost, (sp.csr_array(matrix), rhs), nothing, bounds)
     if result.status != 0 or result.fun <= SIGNIFICANT:
         return None
     source = np.concatenate([upper, lower])
@@ -45,15 +46,8 @@ def unbounded_ray(qp: Quadratic) -> Array | None:
     upper, lower = np.flatnonzero(np.isfinite(qp.u)), np.flatnonzero(np.isfinite(qp.l))
     matrix = sp.vstack([rows[upper], -rows[lower]])
     curved = np.flatnonzero(np.diff(full.indptr) > 0)
-    result = linprog(
-        qp.q,
-        A_ub=matrix if matrix.shape[0] else None,
-        b_ub=np.zeros(matrix.shape[0]) if matrix.shape[0] else None,
-        A_eq=full[curved] if len(curved) else None,
-        b_eq=np.zeros(len(curved)) if len(curved) else None,
-        bounds=(-1.0, 1.0),
-        method="highs",
-    )
+    at_most, equal = (sp.csr_array(matrix), np.zeros(matrix.shape[0])), (full[curved], np.zeros(len(curved)))
+    result = solve_linear(qp.q, at_most, equal, (-1.0, 1.0))
     if result.status != 0 or result.fun >= -SIGNIFICANT * max(float(np.abs(qp.q).max(initial=0.0)), 1e-300):
         return None
     return np.asarray(result.x)

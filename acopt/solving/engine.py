@@ -62,9 +62,7 @@ class Engine:
     definitions : whether defined variables are eliminated; see `Presolve`.
     """
 
-    def __init__(
-        self, program: CanonicalProgram, primary: Indices, theta: Array, *, definitions: bool = True
-    ) -> None:
+    def __init__(self, program: CanonicalProgram, primary: Indices, theta: Array, *, definitions: bool = True) -> None:
         self._program = program
         self._presolve = Presolve(program, program.arrays(theta), primary, definitions=definitions)
         at = np.full(program.n, -1)
@@ -109,9 +107,7 @@ class Engine:
         rows = np.flatnonzero(self._qp.l > self._qp.u)
         return [self._presolve.members(int(row)) for row in rows]
 
-    def attempts(
-        self, solver: str, fallback: Sequence[str], tries: list[str]
-    ) -> Iterator[Candidate | Solution]:
+    def attempts(self, solver: str, fallback: Sequence[str], tries: list[str]) -> Iterator[Candidate | Solution]:
         """
         Yield points in the order in which they are worth trying.
 
@@ -153,7 +149,9 @@ class Engine:
         candidate = self._prove(solution, precise=False)
         proof = candidate.proof
         rounded = proof.gap > ROUNDED * abs(candidate.value) or proof.row_violation > ROUNDED
-        return self._prove(solution, precise=True) if candidate.refined and rounded else candidate
+        if not (candidate.refined and rounded):
+            return candidate
+        return min(candidate, self._prove(solution, precise=True), key=lambda c: c.proof.gap)
 
     def _prove(self, solution: Solution, *, precise: bool) -> Candidate:
         """Refine and certify; `precise` takes residuals in extended precision, for gradients that cancel."""

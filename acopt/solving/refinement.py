@@ -47,9 +47,7 @@ class Refiner:
         self._a_row = a.row
         self._solver: qdldl.Solver | None = None
 
-    def refine(
-        self, qp: Quadratic, z: Array, y: Array, *, precise: bool = False
-    ) -> tuple[Array, Array, int] | None:
+    def refine(self, qp: Quadratic, z: Array, y: Array, *, precise: bool = False) -> tuple[Array, Array, int] | None:
         """Return the exact point and the number of linear solves, or None when no active set settles.
 
         `precise` takes residuals in extended precision.
@@ -88,10 +86,8 @@ class Refiner:
             high = (high & ~leave) | (enter & (qp.l - ax <= ax - qp.u))
         return None
 
-    def _solve(
-        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
-    ) -> tuple[Array, Array, bool]:
-        n, m = self._n, self._m
+    def _solve(self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool) -> tuple[Array, Array, bool]:
+        n = self._n
         active = equal | low | high
         bound = np.where(low | equal, qp.l, np.where(high, qp.u, 0.0))
         curved, flat, dual = (CURVED_PRECISE, FLAT_PRECISE, DUAL_PRECISE) if precise else (CURVED, FLAT, DUAL)

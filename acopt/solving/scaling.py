@@ -11,9 +11,7 @@ from acopt.solving.canonical import Array, Arrays, Pattern
 
 @dataclass(frozen=True)
 class Scaling:
-    """
-    Column units D, row factors E and objective factor s: z = D z^, A^ = E A D, P^ = s D P D, y = E y^ / s.
-    """
+    """Column units D, row factors E and objective factor s: z = D z^, A^ = E A D, P^ = s D P D, y = E y^ / s."""
 
     column: Array
     row: Array
@@ -22,9 +20,7 @@ class Scaling:
     def forward(self, x: Arrays, p: Pattern, a: Pattern) -> Arrays:
         """Normalised numbers."""
         s, d, e = self.objective, self.column, self.row
-        return Arrays(
-            s * x.p * d[p.row] * d[p.col], s * x.q * d, s * x.d, x.a * e[a.row] * d[a.col], x.l * e, x.u * e
-        )
+        return Arrays(s * x.p * d[p.row] * d[p.col], s * x.q * d, s * x.d, x.a * e[a.row] * d[a.col], x.l * e, x.u * e)
 
     def primal(self, z: Array) -> Array:
         """Variables in original units."""
@@ -48,7 +44,7 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | Non
     """
     n, m = p.shape[0], a.shape[0]
     column = units.copy()
-    curvature = np.bincount(p.row[p.row == p.col], weights=x.p[p.row == p.col], minlength=n)
+    curvature = np.bincount(p.row[p.row == p.col], weights=x.p[p.row == p.col], minlength=n).astype(np.float64)
     objective = 1.0 / max(size or 0.0, _objective_size(x, column, curvature))
     own = np.isnan(column) & (curvature > 0)
     column[own] = 1.0 / np.sqrt(objective * curvature[own])

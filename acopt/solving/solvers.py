@@ -10,10 +10,10 @@ import clarabel
 import numpy as np
 import osqp
 import scipy.sparse as sp
-from scipy.optimize import linprog
 
 from acopt.errors import MissingExtraError, SolverError
 from acopt.solving.canonical import Array
+from acopt.solving.linear import solve_linear
 from acopt.solving.quadratic import Quadratic, Solution
 
 NAMES = ("OSQP", "CLARABEL", "PIQP", "HIGHS")
@@ -122,22 +122,15 @@ def solve_highs(qp: Quadratic) -> Solution:
     if not qp.linear:
         raise SolverError("HIGHS solves linear programs only; this problem has a quadratic part")
     matrix, rhs, sizes, places = _one_sided(qp)
-    rows = sp.csr_array(matrix)
-    result = linprog(
-        qp.q,
-        A_eq=rows[: sizes[0]] if sizes[0] else None,
-        b_eq=rhs[: sizes[0]] if sizes[0] else None,
-        A_ub=rows[sizes[0] :] if sizes[1] else None,
-        b_ub=rhs[sizes[0] :] if sizes[1] else None,
-        bounds=(None, None),
-        method="highs-ds",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
+    rows, equal = sp.csr_array(matrix), slice(sizes[0])
+    rest = slice(sizes[0], None)
+    result = solve_linear(qp.q, (rows[rest], rhs[rest]), (rows[equal], rhs[equal]), (None, None), method="highs-ds")
     y = np.zeros(len(qp.l))
     z = np.zeros(len(qp.q))
     if result.status == 0:
         z = np.asarray(result.x)
-        dual = -np.concatenate([result.eqlin.marginals if sizes[0] else [], result.ineqlin.marginals if sizes[1] else []])
+        parts = [result.eqlin.marginals] * bool(sizes[0]) + [result.ineqlin.marginals] * bool(sizes[1])
+        dual = -np.concatenate(parts or [np.zeros(0)])
         np.add.at(y, places[0], dual * places[1])
     status = {0: "solved", 2: "primal infeasible", 3: "dual infeasible"}.get(result.status, str(result.message))
     return Solution(z, y, "HIGHS", status, int(result.nit))

@@ -48,6 +48,7 @@ NUMBERS = ("objective", "expected_cost", "variance", "risk", "cost_bps", "risk_b
 PATHS = {"remaining": "edges", "holdings": "edges", "trades": "intervals"}
 COLUMNS = ["case", "quantity", "asset", "time", "expected", "found", "allowed", "origin", "passed"]
 
+
 class Assembly:
     """The objects that a file describes; errors name the file and the path to the field, in one line."""
 
@@ -321,10 +322,8 @@ class ProblemFile:
             columns: list[tuple[Any, list[Any], list[float], list[float]]]
             if path is not None:
                 columns = [(i, list(path.index), path[i].tolist(), getattr(plan, quantity)[i].tolist()) for i in path]
-            elif quantity in NUMBERS:
-                columns = [(None, [None], [promise.value], [getattr(plan, quantity)])]
             else:
-                columns = [(None, [None], [promise.value], [plan.term_values[quantity.removeprefix("terms.")]])]
+                columns = [(None, [None], [promise.value], [_number(plan, quantity)])]
             for asset, times, wanted, got in columns:
                 allowed = promise.allowed(wanted)
                 rows += [
@@ -338,6 +337,14 @@ class ProblemFile:
             if name is None or case.name == name:
                 return case
         raise DataError(f"{self.name}: no case is called {name!r}; there are: {', '.join(self.cases)}")
+
+
+def _number(plan: Schedule, quantity: str) -> float:
+    name = quantity.removeprefix("terms.")
+    if name != quantity:
+        return plan.term_values[name]
+    in_bps = {"cost_bps": "expected_cost", "risk_bps": "risk"}
+    return plan.bps(getattr(plan, in_bps[name])) if name in in_bps else float(getattr(plan, name))
 
 
 def load_problem(name_or_path: str | PathLike[str]) -> ProblemFile:

@@ -1,0 +1,5 @@
+"""`python -m acopt`: the command line."""
+
+from acopt.interface.cli import main
+
+main()

@@ -1,0 +1,244 @@
+"""The summary's every number against the schedule and against sums made by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import acopt as ac
+from acopt.insight.strategies import pov, twap, vwap
+from acopt.insight.summary import binding, summarise
+
+GRID = ac.TimeGrid.session("2019-02-15", "1h", start="10:00")
+PRICE = pd.Series({"A": 50.0, "B": 20.0})
+VOLUME = np.outer([3.0, 2.0, 1.0, 1.0, 2.0, 4.0], [1e5, 2e5])
+SIGMA = pd.DataFrame([[1.0, 0.2], [0.2, 0.5]], ["A", "B"], ["A", "B"])
+BASKET = ac.Order({"A": 60_000.0, "B": -30_000.0})
+
+
+def basket(*rules: ac.Constraint, order: ac.Order = BASKET, **market: object) -> ac.ExecutionProblem:
+    known = {"volume": VOLUME, "covariance": SIGMA, "spread": ac.bps(2.0), "impact": ac.SquareRootImpact(1.0), **market}
+    terms = ac.TemporaryImpact() + ac.PermanentImpact() + ac.SpreadCost() + 1e-6 * ac.TimingRisk()
+    return ac.ExecutionProblem(order, ac.Market(GRID, PRICE, **known), terms, rules)
+
+
+def stock(quantity: float = 1e6) -> ac.ExecutionProblem:
+    """REFERENCE_CASES 1."""
+    impact = ac.ImpactCoefficients(2.5e-6, 2.5e-7)
+    market = ac.Market(ac.TimeGrid.uniform(5.0, 5), 50.0, covariance=0.95**2, spread=0.125, impact=impact)
+    costs = ac.TemporaryImpact() + ac.PermanentImpact() + ac.SpreadCost() + 1e-6 * ac.TimingRisk()
+    return ac.ExecutionProblem(ac.Order(quantity), market, costs)
+
+
+def facts(schedule: ac.Schedule) -> dict[str, list[str]]:
+    """Lines by label, below the title."""
+    found: dict[str, list[str]] = {}
+    label = ""
+    for line in summarise(schedule).splitlines()[2:]:
+        label = line[:15].strip() or label
+        found.setdefault(label, []).append(" ".join(line[15:].split()))
+    return found
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_published_stock_reads_as_published(side: float) -> None:
+    plan = stock(side * 1e6).solve()
+    lines = summarise(plan).splitlines()
+    assert lines[0] == "plan: 1 asset over 5 intervals, 0 to 5 days"
+    assert lines[1] == "-" * len(lines[0])
+    found = facts(plan)
+    assert found["order"] == [f"1 {'sell' if side > 0 else 'buy'}, 50M gross"]
+    # E = 911226.9863 and V = 3.641286e11 of 50M; permanent 1/2 gamma (X^2 - sum n^2), spread eps X
+    trades = np.diff([1e6, 541955.5544, 289854.2194, 147897.4878, 62141.8016, 0.0])
+    temporary, permanent = 2.5e-6 * trades @ trades, 0.5 * 2.5e-7 * (1e12 - trades @ trades)
+    assert found["cost"] == [
+        "911,227 182.25 bps",
+        f"{temporary:,.0f} {temporary / 5000:.2f} bps TemporaryImpact",
+        f"{permanent:,.0f} {permanent / 5000:.2f} bps PermanentImpact",
+        "62,500 12.50 bps SpreadCost",
+    ]
+    deviation = np.sqrt(3.641286e11)
+    assert found["risk"] == [f"{deviation:,.0f} {deviation / 5000:.2f} bps one standard deviation"]
+    assert found["objective"] == [f"{911226.9863 + 364128.6:,.0f} = 911,227 money + {364128.6:,.0f} risk"]
+    assert found["urgency"] == [f"risk price {2e-6 * deviation:.4g}, risk aversion 1e-06"]
+    half, late = 1 + (541955.5544 - 5e5) / (541955.5544 - 289854.2194), 5 - 1e4 / 62141.8016
+    assert found["done"] == [f"50% after {half:.4g} days, 99% after {late:.4g} days"]
+    assert found["proof"] == [str(plan.certificate)]
+    assert set(found) == {"order", "cost", "risk", "objective", "urgency", "done", "closed form", "proof"}
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_the_distance_from_the_closed_form_is_told(side: float) -> None:
+    (line,) = facts(stock(side * 1e6).solve())["closed form"]
+    assert line.startswith("Almgren-Chriss; differs from the closed form by ")
+    assert line.endswith(" of the order")
+    assert float(line.split()[-4]) <= 1e-9
+    plan = twap(stock(side * 1e6))
+    assert facts(plan)["closed form"][0].split()[-4] == "0.31"  # max |x_k - x*_k| / X, at k = 2: 0.6 - 0.28985
+    assert facts(plan)["proof"] == ["not optimised"]
+    assert "closed form" not in facts(basket().solve())
+
+
+def test_a_basket_with_a_clock() -> None:
+    problem = basket(ac.Participation(0.048), ac.Monotone(), notes=["spread: 2 bps assumed", "volume: made up"])
+    plan = problem.solve()
+    found = facts(plan)
+    assert summarise(plan).splitlines()[0] == "plan: 2 assets over 6 intervals, 2019-02-15 10:00 to 16:00"
+    assert found["order"] == ["1 buy, 1 sell, 3.6M gross, -2.4M net"]
+    assert found["assumed"] == ["spread: 2 bps assumed", "volume: made up"]
+    rates = plan.participation
+    asset = rates.max().idxmax()
+    k = rates[asset].idxmax()
+    average = (rates * plan.notional.abs()).sum().sum() / plan.notional.abs().sum().sum()
+    expected = f"at most 4.8% of volume ({asset}, from {k:%H:%M}), {100 * average:.3g}% on average; cap 4.8%"
+    assert found["participation"] == [expected]
+    assert "broken" not in found
+
+
+def test_done_reads_a_clock() -> None:
+    plan = twap(basket())
+    assert facts(plan)["done"] == ["50% by 13:00:00, 99% by 15:56:24"]
+    days = ac.TimeGrid.sessions("2024-03-14", "2024-03-15", "1h", overnight=0.5, start="10:00")
+    market = ac.Market(days, 50.0, volume=1e5)
+    plan = twap(ac.ExecutionProblem(ac.Order(12_000.0), market, ac.TemporaryImpact(1e-6)))
+    assert facts(plan)["done"] == ["50% by 2024-03-14 16:00:00, 99% by 2024-03-15 15:52:48"]
+    assert "2024-03-14 10:00 to 2024-03-15 16:00" in summarise(plan)
+
+
+def test_terms_and_penalties_add_up() -> None:
+    base = basket()
+    problem = ac.ExecutionProblem(BASKET, base.market, base.objective + ac.Jerk("2h"))
+    plan = problem.solve()
+    money, risk, penalty = plan.expected_cost, 1e-6 * plan.variance, plan.term_values["Jerk"]
+    (line,) = facts(plan)["objective"]
+    numbers = [float(word.replace(",", "")) for word in line.split() if word[0].isdigit()]
+    assert numbers == pytest.approx([money + risk + penalty, money, risk, penalty], abs=0.5)
+    assert [word for word in line.split() if word.isalpha()] == ["money", "risk", "penalty"]
+
+
+def test_what_binds_is_counted() -> None:
+    lower, upper = pd.Series({"A": -15_000.0, "B": 0.0}), pd.Series({"A": 0.0, "B": 6_000.0})
+    problem = basket(ac.TradeSize(lower, upper))
+    trades = np.array([[-15e3, 6e3], [-15e3, 6e3], [-15e3, 6e3], [-10e3, 6e3], [-5e3, 6e3], [0.0, 0.0]])
+    plan = problem.evaluate(trades)
+    expected = np.array([[1, 1], [1, 1], [1, 1], [0, 1], [0, 1], [1, 1]], dtype=bool)
+    found = binding(plan, problem.constraints[0])
+    assert found is not None
+    np.testing.assert_array_equal(found.to_numpy(), expected)
+    assert found.index.equals(GRID.labels.rename("time"))
+    assert facts(plan)["binding"] == ["TradeSize in 6 of 6 intervals (10 of 12 trades, 2 assets)"]
+    assert binding(plan, ac.DollarNeutral(0.9)) is None
+
+
+def test_nothing_binds_where_nothing_can_or_need_trade() -> None:
+    days = ac.TimeGrid.sessions("2024-03-14", "2024-03-15", "2h", overnight=0.5, start="10:00")
+    market = ac.Market(days, PRICE, volume=1e5)
+    order = ac.Order({"A": 60_000.0, "B": 0.0})
+    rules = [ac.Monotone(), ac.Participation(0.1)]
+    problem = ac.ExecutionProblem(order, market, ac.TemporaryImpact(PRICE * 1e-7), rules)
+    plan = problem.evaluate(np.outer([-1.0, -1, -1, 0, -1, -1, -1], [1e4, 0.0]))
+    table = binding(plan, problem.constraints[0])
+    assert table is not None
+    assert not table.to_numpy().any()
+    assert facts(plan)["binding"] == ["Participation in 6 of 6 intervals (6 of 12 trades, 1 asset)"]
+
+
+def test_one_asset_needs_no_count_of_trades() -> None:
+    market = ac.Market(GRID, 50.0, volume=1e5)
+    problem = ac.ExecutionProblem(ac.Order(50_000.0), market, ac.TemporaryImpact(1e-6), [ac.Participation(0.1)])
+    plan = pov(0.1)(problem)
+    assert facts(plan)["binding"] == ["Participation in 5 of 6 intervals"]
+    assert facts(plan)["participation"] == ["at most 10% of volume (from 10:00), 10% on average; cap 10%"]
+
+
+def test_caps_that_differ_are_a_range() -> None:
+    late = ac.Participation(0.5, name="late", during=("15:00", None))
+    problem = basket(ac.Participation(pd.Series({"A": 0.1, "B": 0.25})), late)
+    assert facts(vwap(problem))["participation"][0].endswith("; cap 10% to 25%; cap 50%")
+
+
+def test_broken_rules_are_named_with_their_size() -> None:
+    problem = basket(ac.Participation(0.05), ac.DollarNeutral(2_400_000.0))
+    plan = problem.evaluate(np.vstack([[-20_000.0, 25_000.0], [-10_000.0, -5_000.0], np.zeros((4, 2))]))
+    # A: 20,000 - 5% of 300,000. Done: 1.5M of 3.6M after an hour, 1.9M after two; 50% is 1.8M
+    assert facts(plan)["broken"] == ["Participation, by up to 5,000 shares", "Complete, by up to 30,000 shares"]
+    assert facts(plan)["done"] == [f"50% by 11:45:00, {100 * 1.7 / 3.6:.3g}% is left (1.7M)"]
+
+
+@pytest.mark.parametrize(
+    ("impact", "law", "scale", "exponent"),
+    [
+        (ac.SquareRootImpact(0.8), "the square-root law", 0.8, 0.5),
+        (ac.AlmgrenEtAl2005(at=0.05), "the 3/5-power law", 0.142, 0.6),
+    ],
+)
+def test_the_law_behind_a_linearised_impact(impact: object, law: str, scale: float, exponent: float) -> None:
+    plan = vwap(basket(impact=impact))
+    at = getattr(impact, "at", None)
+    sigma = np.sqrt([1.0, 0.5])  # per day, the grid's unit
+    cost = line = 0.0
+    for i, shares in enumerate((60_000.0, 30_000.0)):
+        rate = shares / VOLUME[:, i].sum()
+        cost += scale * sigma[i] * rate**exponent * shares
+        line += scale * sigma[i] * at**exponent * rate / at * shares
+    bps = 1e4 / 3.6e6
+    assert facts(plan)["impact law"] == [f"linearised {line * bps:.2f} bps, under {law} {cost * bps:.2f} bps"]
+
+
+def test_no_law_where_the_impact_is_linear_or_stated() -> None:
+    assert "impact law" not in facts(vwap(basket(impact=ac.LinearImpact(5.0))))
+    base = basket()
+    stated = ac.ExecutionProblem(BASKET, base.market, ac.TemporaryImpact(PRICE * 1e-7))
+    assert "impact law" not in facts(vwap(stated))
+
+
+def test_another_law_goes_by_its_name() -> None:
+    class Steep(ac.SquareRootImpact):
+        pass
+
+    assert "under the law of Steep" in summarise(vwap(basket(impact=Steep(1.0))))
+
+
+def test_a_zero_order_says_so_without_noise() -> None:
+    nothing = ac.Order({"A": 0.0, "B": 0.0})
+    for problem in (basket(order=nothing), basket(ac.Participation(0.1), ac.Monotone(), order=nothing)):
+        text = summarise(problem.evaluate(np.zeros((6, 2))))
+        assert "nan" not in text.lower()
+        assert "bps" not in text
+        found = facts(problem.evaluate(np.zeros((6, 2))))
+        assert found["order"] == ["nothing to trade"]
+        assert found["cost"] == ["0", "0 TemporaryImpact", "0 PermanentImpact", "0 SpreadCost"]
+        assert found["objective"] == ["0"]
+        assert not {"done", "participation", "binding", "impact law", "closed form"} & set(found)
+
+
+def test_a_solved_zero_order_and_a_hedge_leg() -> None:
+    nothing = ac.Order({"A": 0.0}) + ac.Order.hedge("B")
+    market = ac.Market(GRID, PRICE, volume=VOLUME, covariance=SIGMA, impact=ac.SquareRootImpact(1.0))
+    problem = ac.ExecutionProblem(nothing, market, ac.TemporaryImpact() + 1e-6 * ac.TimingRisk())
+    text = problem.solve().summary()
+    assert "nan" not in text.lower()
+    assert facts(problem.solve())["order"] == ["nothing to trade, 1 hedge leg"]
+
+
+def test_what_is_not_known_is_left_out() -> None:
+    market = ac.Market(GRID, PRICE, spread=ac.bps(2.0))
+    plan = twap(ac.ExecutionProblem(BASKET, market, ac.SpreadCost()))
+    assert "nan" not in summarise(plan).lower()
+    assert set(facts(plan)) == {"order", "cost", "objective", "done", "proof"}
+    assert facts(plan)["cost"] == ["360 1.00 bps SpreadCost"]
+
+
+def test_a_risk_without_a_weight_is_told() -> None:
+    base = basket()
+    problem = ac.ExecutionProblem(BASKET, base.market, ac.TemporaryImpact() + ac.TimingRisk())
+    assert facts(twap(problem))["objective"][1] == "without TimingRisk, which has no weight"
+    assert "urgency" not in facts(twap(problem))
+
+
+def test_the_method_is_the_function() -> None:
+    plan = basket().solve()
+    assert plan.summary() == summarise(plan)
+    assert all(line == line.rstrip() for line in plan.summary().splitlines())
+    assert max(map(len, plan.summary().splitlines())) <= 120 or plan.certificate is not None
