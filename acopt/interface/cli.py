@@ -6,12 +6,12 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from acopt.costs.risk import TimingRisk
 from acopt.errors import AcoptError, DataError, MissingExtraError
 from acopt.insight.strategies import compare as compare_plans
 from acopt.insight.strategies import pov
+from acopt.interface import plotting
 from acopt.interface.files import require, write_files
 from acopt.interface.sample import sample
 from acopt.market.bars import Bars, read_bars
@@ -33,14 +34,17 @@ from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
 from acopt.spec.files import list_problems, load_problem
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 try:
     require("typer", "cli")
 except MissingExtraError as error:  # what follows needs typer, so there is no later place to say it in one line
     sys.stderr.write(f"acopt: {error}\n")
     raise SystemExit(2) from None
 
-import typer  # noqa: E402
-from typer.core import TyperGroup  # noqa: E402
+import typer
+from typer.core import TyperGroup
 
 URGENCY = {"passive": 0.1, "neutral": 0.3, "aggressive": 1.0}
 SYNTHETIC = "Sample: synthetic bars and orders from seeded random numbers; give --orders and --bars to plan your own.\n"
@@ -50,17 +54,15 @@ UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, or the copy of
 class OneLine(TyperGroup):
     """The commands; whatever is wrong with the input ends here: one line on stderr, exit code 2."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
-        """Run, and exit with 0, 1 (expected numbers missed), 2 (bad input) or 130 (interrupted)."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **extra)
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run, and exit with 0, 1 (an expected number was missed), 2 (bad input) or 130 (interrupted)."""
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(*args, **{**extra, "standalone_mode": False})
         except AcoptError as error:
             code = _refuse(str(error))
         except UsageError as error:
             where = error.ctx.command_path if error.ctx is not None else "acopt"
-            code = _refuse(f"{error.format_message()} ({where} --help)")
+            code = _refuse(f"{error.format_message()} ({where} --help says what is accepted)")
         except typer.Abort:
             code = 130
         sys.exit(code if isinstance(code, int) else 0)
@@ -73,50 +75,30 @@ def _refuse(message: str) -> int:
 
 app = typer.Typer(cls=OneLine, add_completion=False, pretty_exceptions_enable=False)
 
-# ---------------------------------------------------------------------- options
 
-OUTPUT, DATA, MODEL = "Output", "Data", "Model"
+def _option(panel: str, text: str, metavar: str | None = None, *names: str, default: bool | str = True) -> Any:
+    return typer.Option(*names, help=text, metavar=metavar, rich_help_panel=panel, show_default=default)
+
+
+GLOB, PRICE, LAW = "'DIR/*_15min.csv'", "passive|neutral|aggressive|NUMBER", "AlmgrenEtAl2005|linear:BPS|sqrt:NUMBER"
 Target = Annotated[
     str, typer.Argument(metavar="NAME|FILE.toml", help="A packaged problem (acopt problems), or a file.")
 ]
-Orders = Annotated[
-    Path | None,
-    typer.Option(metavar="CSV", help="Orders: symbol, side, quantity.", rich_help_panel=DATA),
-]
-BarFiles = Annotated[
-    str | None,
-    typer.Option(
-        "--bars", metavar="GLOB", help="Bar files, in quotes: 'DIR/*_15min.csv'; * is the symbol.", rich_help_panel=DATA
-    ),
-]
-Date = Annotated[
-    str | None,
-    typer.Option(metavar="YYYY-MM-DD", help="Day to trade; the last session of the bars.", rich_help_panel=DATA),
-]
-Bar = Annotated[str, typer.Option(help="Length of an interval.", rich_help_panel=DATA)]
-Start = Annotated[str | None, typer.Option(metavar="HH:MM", help="First edge; the open.", rich_help_panel=DATA)]
-End = Annotated[str | None, typer.Option(metavar="HH:MM", help="Last edge; the close.", rich_help_panel=DATA)]
-History = Annotated[int, typer.Option(help="Sessions before the day to learn from.", rich_help_panel=DATA)]
-Cap = Annotated[float, typer.Option("--participation", help="Cap, a fraction of volume.", rich_help_panel=MODEL)]
-Urgency = Annotated[
-    str,
-    typer.Option(
-        metavar="TEXT|NUMBER",
-        help="passive (0.1), neutral (0.3), aggressive (1.0), or a price of risk: bp of cost for 1 bp of risk.",
-        rich_help_panel=MODEL,
-    ),
-]
-Spread = Annotated[float | None, typer.Option(help="Full spread, bps; one tick of 0.01.", rich_help_panel=MODEL)]
-Impact = Annotated[
-    str,
-    typer.Option(
-        help="AlmgrenEtAl2005, linear:BPS or sqrt:COEFFICIENT, met at 10% participation.", rich_help_panel=MODEL
-    ),
-]
-Out = Annotated[Path | None, typer.Option(metavar="CSV", help="Write the schedule.", rich_help_panel=OUTPUT)]
-Plot = Annotated[Path | None, typer.Option(metavar="PNG|SVG|PDF", help="Write a picture.", rich_help_panel=OUTPUT)]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.", rich_help_panel=OUTPUT)]
-CaseName = Annotated[str | None, typer.Option("--case", help="One case of the problem; all of them.")]
+CaseName = Annotated[str | None, typer.Option("--case", metavar="NAME", help="One case of the problem.")]
+Orders = Annotated[Path | None, _option("Data", "Orders: symbol, side (buy or sell), quantity.", "CSV")]
+BarFiles = Annotated[str | None, _option("Data", "Bar files, quoted; the * is the symbol.", GLOB, "--bars")]
+Date = Annotated[str | None, _option("Data", "Day to trade.", "YYYY-MM-DD", default="last session of the bars")]
+Bar = Annotated[str, _option("Data", "Length of an interval.", "TIME")]
+Start = Annotated[str | None, _option("Data", "First edge.", "HH:MM", default="the open")]
+End = Annotated[str | None, _option("Data", "Last edge.", "HH:MM", default="the close")]
+History = Annotated[int, _option("Data", "Sessions before the day to learn from.")]
+Cap = Annotated[float, _option("Model", "Cap, a fraction of volume.", "FRACTION", "--participation")]
+Urgency = Annotated[str, _option("Model", "0.1, 0.3, 1.0; or bp of cost to pay for 1 bp less risk.", PRICE)]
+Spread = Annotated[float | None, _option("Model", "Full spread.", "BPS", default="one tick of 0.01")]
+Impact = Annotated[str, _option("Model", "Law of impact; lines meet it at 10% participation.", LAW)]
+Out = Annotated[Path | None, _option("Output", "Write the schedule.", "CSV")]
+Plot = Annotated[Path | None, _option("Output", "Write a picture.", "PNG|SVG|PDF")]
+Json = Annotated[bool, _option("Output", "Print one JSON document, nothing else.", None, "--json")]
 
 
 @app.callback(invoke_without_command=True)
@@ -145,12 +127,7 @@ def plan(
     """Plan orders on bars: impact, spread and risk, under a participation cap; without files, on a sample."""
     task = _task(orders, bars, date, bar, start, end, history, participation, urgency, spread, impact)
     table = compare_plans(task.problem, [task.plan, "twap", "vwap"])
-    picture = None
-    if plot is not None:
-        from acopt.interface.plotting import plot_overview, render
-
-        picture = render(plot_overview(task.problem, task.plan), plot)
-    files = _write(task.plan, out, plot, picture)
+    files = _write(task.plan, out, plot, lambda: plotting.plot_overview(task.problem, task.plan))
     if as_json:
         _print_json({"synthetic": orders is None, **_document(task.plan), "comparison": _rows(table), "files": files})
         return
@@ -167,12 +144,7 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
         raise DataError(f"{problem} has the cases {', '.join(names)}: choose the one to write with --case")
     plans = {name: file.solve(name) for name in names}
     checks = {name: file.check(name, found) for name, found in plans.items()}
-    picture = None
-    if plot is not None:
-        from acopt.interface.plotting import plot_schedule, render
-
-        picture = render(plot_schedule(plans[names[0]]), plot)
-    files = _write(plans[names[0]], out, plot, picture)
+    files = _write(plans[names[0]], out, plot, lambda: plotting.plot_schedule(plans[names[0]]))
     passed = all(bool(check["passed"].all()) for check in checks.values())
     if as_json:
         cases = [{"case": name, **_document(plans[name]), "expected": _rows(checks[name])} for name in names]
@@ -181,7 +153,8 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
     else:
         sections = [f"{file.title}\n{file.source}"]
         for name in names:
-            sections += [plans[name].summary(), _expected(checks[name])]
+            heading = f"case {name}\n" if len(file.cases) > 1 else ""
+            sections += [heading + plans[name].summary(), _expected(checks[name])]
         typer.echo("\n\n".join([*sections, *(f"written: {path}" for path in files)]))
     if not passed:
         raise typer.Exit(1)
@@ -189,7 +162,7 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
 
 @app.command()
 def compare(
-    problem: Annotated[str | None, typer.Argument(metavar="[NAME|FILE.toml]", help="Else: the options of plan.")] = None,
+    problem: Annotated[str | None, typer.Argument(metavar="[NAME|FILE.toml]", help="Or the options of plan.")] = None,
     case: CaseName = None, orders: Orders = None, bars: BarFiles = None, date: Date = None, bar: Bar = "15min",
     start: Start = None, end: End = None, history: History = 20, participation: Cap = 0.1,
     urgency: Urgency = "neutral", spread: Spread = None, impact: Impact = "AlmgrenEtAl2005", as_json: Json = False,
@@ -202,7 +175,7 @@ def compare(
         raise DataError(f"compare: give a problem ({problem}) or --orders and --bars, not both")
     else:
         file = load_problem(problem)
-        task, title = _Task(file.problem(case), file.solve(case)), f"{file.title}\n{file.source}\n"
+        task, title = _settled(file.problem(case), file.solve(case)), f"{file.title}\n{file.source}\n"
     plans: list[Any] = ["twap", task.plan]
     if task.problem.market.has_volume:
         caps = [rule.maximum for rule in task.problem.constraints if isinstance(rule, Participation)]
@@ -220,9 +193,9 @@ def compare(
 def problems() -> None:
     """List the packaged problems."""
     found = list_problems()
-    width = max((len(each.name) for each in found), default=0)
-    for each in found:
-        typer.echo(f"{each.name:<{width}}  {each.title} [{each.source}]")
+    width = int(found["name"].str.len().max()) if len(found) else 0
+    for _, each in found.iterrows():
+        typer.echo(f"{each['name']:<{width}}  {each['title']} [{each['source']}]")
 
 
 # ---------------------------------------------------------------------- from options to a plan
@@ -255,7 +228,14 @@ def _task(
     market = Market.from_bars(history_bars, grid, assets=order.assets, history=history, spread=full, impact=law)
     costs = TemporaryImpact() + PermanentImpact() + SpreadCost() + TimingRisk()
     problem = ExecutionProblem(order, market, costs, [Participation(participation), Monotone()])
-    return _Task(problem, problem.solve_for(risk_price=price))
+    return _settled(problem, problem.solve_for(risk_price=price))
+
+
+def _settled(problem: ExecutionProblem, plan: Schedule) -> _Task:
+    """Give the problem the weights that the plan found, so that all objectives are of one kind."""
+    unset = {t.cost.name for t in problem.objective.terms if t.weight is None}
+    found = {t.cost.name: t.weight for t in plan.pricing.terms if t.weight is not None and t.cost.name in unset}
+    return _Task(problem.update(weights=found) if found else problem, plan)
 
 
 def _bars(pattern: str, order: Order, orders: Path) -> Bars:
@@ -317,40 +297,35 @@ def _number(text: str) -> float | None:
 # ---------------------------------------------------------------------- from a plan to files, text and JSON
 
 
-def _write(plan: Schedule, out: Path | None, plot: Path | None, picture: bytes | None) -> list[str]:
+def _write(plan: Schedule, out: Path | None, plot: Path | None, draw: Callable[[], Figure]) -> list[str]:
     contents = {} if out is None else {out: plan.to_frame().to_csv(index=False).encode()}
-    if plot is not None and picture is not None:
+    if plot is not None:
         if plot in contents:
             raise DataError(f"{plot}: --out and --plot name the same file")
-        contents[plot] = picture
+        contents[plot] = plotting.render(draw(), plot)
     return [str(path) for path in write_files(contents)]
 
 
 def _by_asset(plan: Schedule) -> pd.DataFrame:
     """Order, its share of the expected volume, expected cost, by asset."""
-    setting = plan.setting
-    money = [t.cost.values(plan.path) for t in plan.pricing.terms if t.cost.kind == "money"]
-    notional = np.abs(setting.remaining) * setting.market.prices
-    cost = np.divide(1e4 * sum(money).sum(axis=0), notional, out=np.zeros(len(notional)), where=notional > 0)  # type: ignore[union-attr]
-    return pd.DataFrame(
-        {
-            "side": np.where(setting.remaining > 0, "sell", "buy"),
-            "shares": np.abs(setting.remaining),
-            "price": setting.market.prices,
-            "notional": notional,
-            "of_volume": np.abs(setting.remaining) / setting.market.volumes.sum(axis=0),
-            "cost_bps": cost,
-            "max_participation": np.abs(plan.path.participation).max(axis=0),
-        },
-        index=pd.Index(setting.assets, name="symbol"),
-    )
+    setting, volume = plan.setting, plan.setting.market.has_volume
+    shares = plan.setting.order.remaining.abs()
+    parts = plan.breakdown()
+    cost = parts[parts["kind"] == "money"].groupby("asset")["value"].sum().reindex(setting.assets)
+    table = pd.DataFrame({"side": np.where(setting.direction < 0, "sell", "buy"), "shares": shares})
+    table["price"] = setting.market.price
+    table["notional"] = shares * table["price"]
+    table["of_volume"] = shares / setting.market.volumes.sum(axis=0) if volume else np.nan
+    table["cost_bps"] = 1e4 * cost / table["notional"].where(shares > 0)
+    table["max_participation"] = plan.participation.max() if volume else np.nan
+    return table.rename_axis("symbol")
 
 
 FORMS = {
     **dict.fromkeys(("cost_bps", "risk_bps", "price"), "{:,.2f}".format),
     **dict.fromkeys(("objective", "shares", "notional"), "{:,.0f}".format),
     **dict.fromkeys(("of_volume", "max_participation"), "{:.1%}".format),
-    **dict.fromkeys(("expected", "found"), "{:,.8g}".format),
+    **{"expected": "{:,.8g}".format, "found": "{:,.8g}".format, "finish": "{:.4g}".format},
     **dict.fromkeys(("difference", "allowed"), "{:.1e}".format),
 }
 
@@ -370,18 +345,15 @@ def _text(table: pd.DataFrame) -> str:
 
 def _expected(check: pd.DataFrame) -> str:
     """Return expected against found: numbers one by one, paths by their worst difference."""
-    if check.empty:
-        return "the file promises no numbers"
     rows = []
-    for (quantity, asset), part in check.groupby(["quantity", "asset"], sort=False, dropna=False):
-        difference = (part["found"] - part["expected"]).abs()
-        worst = part.loc[difference.idxmax()]
-        where = "" if pd.isna(asset) else f", {asset}"
-        what = f"{quantity}{where}" + (f" (worst of {len(part)})" if len(part) > 1 else "")
-        numbers = {name: worst[name] for name in ("expected", "found")}
-        row = {**numbers, "difference": difference.max(), "allowed": worst["allowed"]}
-        rows.append({"quantity": what, **row, "": "ok" if part["passed"].all() else "MISSED"})
-    return _text(pd.DataFrame(rows).set_index("quantity"))
+    named = check.assign(difference=(check["found"] - check["expected"]).abs(), asset=check["asset"].fillna(""))
+    for key, part in named.groupby(["quantity", "asset"], sort=False):
+        what = ", ".join(str(each) for each in tuple(key) if each) + (
+            f" (worst of {len(part)})" if len(part) > 1 else ""
+        )
+        worst = part.sort_values("difference").iloc[-1][["expected", "found", "difference", "allowed"]]
+        rows.append({"quantity": what, **worst, "": "ok" if part["passed"].all() else "MISSED"})
+    return _text(pd.DataFrame(rows).set_index("quantity")) if rows else "the file promises no numbers"
 
 
 def _document(plan: Schedule) -> dict[str, Any]:
@@ -389,7 +361,7 @@ def _document(plan: Schedule) -> dict[str, Any]:
     proof, urgency = plan.certificate, plan.urgency
     values = {"expected_cost": plan.expected_cost, "cost_bps": plan.bps(plan.expected_cost), "risk": plan.risk}
     return {
-        "order": _rows(_by_asset(plan)) if plan.setting.market.has_volume else [],
+        "order": _rows(_by_asset(plan)),
         "notes": list(plan.setting.market.notes),
         "costs": {**values, "risk_bps": plan.bps(plan.risk), "objective": plan.objective, "terms": plan.term_values},
         "urgency": {each.name: getattr(urgency, each.name) for each in fields(urgency)},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,14 +31,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Target: TypeAlias = str | PathLike[str] | None
+
 __all__ = ["plot_frontier", "plot_overview", "plot_schedule", "render"]
 
 # Okabe & Ito's palette: told apart by every kind of colour vision.
 SELL, BUY, PLAN = "#0072B2", "#E69F00", "#D55E00"
 INK, MUTED, FAINT = "#1A1A1A", "#6B6B6B", "#D9D9D9"
-BENCHMARKS = {"TWAP": ("#009E73", (0, (5, 2))), "VWAP": ("#A2497F", (0, (2, 1.4)))}
+TWAP, VWAP = "#009E73", "#A2497F"
+DASHED: dict[str, dict[str, Any]] = {
+    "TWAP": {"color": TWAP, "linestyle": (0, (5, 2)), "linewidth": 1.7, "label": "TWAP"},
+    "VWAP": {"color": VWAP, "linestyle": (0, (2, 1.4)), "linewidth": 1.7, "label": "VWAP"},
+}
 ASSETS = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", "#8C6D31")
-MARKERS = {"twap": ("s", BENCHMARKS["TWAP"][0]), "vwap": ("D", BENCHMARKS["VWAP"][0]), "pov": ("^", MUTED)}
+MARKERS = {"twap": ("s", TWAP), "vwap": ("D", VWAP), "pov": ("^", MUTED)}
 STYLE: dict[Any, Any] = {
     **{"font.size": 9.5, "svg.hashsalt": "acopt", "lines.solid_capstyle": "round"},
     **{"axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.titlepad": 24},
@@ -49,17 +55,14 @@ STYLE: dict[Any, Any] = {
     **{"ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 9, "legend.handlelength": 1.8},
     **{"legend.columnspacing": 1.4, "legend.borderaxespad": 0.2},
 }
-WIDTH, HEIGHT, DPI = 11.0, 4.6, 160
-FORMATS = ("png", "svg", "pdf")
+WIDTH, HEIGHT, DPI, FORMATS = 11.0, 4.6, 160, ("png", "svg", "pdf")
 PRICES = (0.1, 0.3, 1.0)
 """Risk prices marked along a frontier: the command line's passive, neutral and aggressive."""
 PLACES = ((9, 0), (7, 7), (7, -7), (-9, 0), (-7, 7), (-7, -7), (0, 10), (0, -10))
 """Where a label may stand, in points from its mark."""
 
 
-def plot_schedule(
-    schedule: Schedule, path: str | PathLike[str] | None = None, *, frontier: Frontier | None = None
-) -> Figure:
+def plot_schedule(schedule: Schedule, path: Target = None, *, frontier: Frontier | None = None) -> Figure:
     """
     Draw a schedule: trades under their cap on the left, what remains of the order on the right.
 
@@ -71,12 +74,10 @@ def plot_schedule(
 
     Raises
     ------
-    MissingExtraError
-        matplotlib is not installed.
-    DataError
-        The file cannot be written, or its kind is none of the three.
+    MissingExtraError, DataError
+        matplotlib is not installed; the file cannot be written, or its kind is none of the three.
     """
-    with _page(_headline(schedule), 2, path) as (figure, (left, right)):
+    with _page(_headline(schedule, schedule.name), 2, path) as (figure, (left, right)):
         _draw_trades(left, schedule)
         if frontier is None:
             _draw_remaining(right, schedule)
@@ -85,9 +86,7 @@ def plot_schedule(
     return figure
 
 
-def plot_overview(
-    problem: ExecutionProblem, plan: Schedule, path: str | PathLike[str] | None = None, points: int = 25
-) -> Figure:
+def plot_overview(problem: ExecutionProblem, plan: Schedule, path: Target = None, points: int = 25) -> Figure:
     """
     Draw a plan among its alternatives: trades under their cap, and the frontier with TWAP, VWAP and POV.
 
@@ -105,15 +104,13 @@ def plot_overview(
         marks[f"POV {100 * (rate or 0.10):.3g}%"] = pov(rate or 0.10)(problem)
     marks[plan.name] = problem.evaluate(plan, name=plan.name)
     frontier = problem.frontier(points)
-    with _page(_headline(plan), 2, path) as (figure, (left, right)):
+    with _page(_headline(plan, plan.name), 2, path) as (figure, (left, right)):
         _draw_trades(left, plan)
         _draw_frontier(right, frontier, marks)
     return figure
 
 
-def plot_frontier(
-    frontier: Frontier, marks: Mapping[str, Schedule] | None = None, path: str | PathLike[str] | None = None
-) -> Figure:
+def plot_frontier(frontier: Frontier, marks: Mapping[str, Schedule] | None = None, path: Target = None) -> Figure:
     """
     Draw expected cost against risk, in bps of gross arrival notional.
 
@@ -123,10 +120,7 @@ def plot_frontier(
     marks : schedules to place on it, by name; a hollow one breaks a rule.
     path : as in `plot_schedule`, errors too.
     """
-    with _page(_headline(frontier.plans[0]).replace(frontier.plans[0].name, "frontier", 1), 1, path) as (
-        figure,
-        (axes,),
-    ):
+    with _page(_headline(frontier.plans[0], "frontier"), 1, path) as (figure, (axes,)):
         _draw_frontier(axes, frontier, marks or {})
     return figure
 
@@ -148,7 +142,7 @@ def render(figure: Figure, path: str | PathLike[str]) -> bytes:
 
 
 @contextmanager
-def _page(title: str, panels: int, path: str | PathLike[str] | None) -> Iterator[tuple[Figure, Sequence[Axes]]]:
+def _page(title: str, panels: int, path: Target) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """Open a figure with its panels; write it when the drawing is done."""
     if path is not None:
         _format(path)
@@ -172,7 +166,7 @@ def _format(path: str | PathLike[str]) -> str:
     return kind
 
 
-def _headline(schedule: Schedule) -> str:
+def _headline(schedule: Schedule, name: str) -> str:
     setting, edges = schedule.setting, schedule.setting.grid.edge_labels
     working = np.flatnonzero(setting.remaining).tolist()
     sides = (("sell", setting.direction < 0), ("buy", setting.direction > 0))
@@ -184,9 +178,9 @@ def _headline(schedule: Schedule) -> str:
         counts = ", ".join(f"{side} {which.sum()}" for side, which in sides if which.any())
         what = f"{counts} names, {setting.gross / size:,.4g}{unit} gross" if counts else "nothing to trade"
     if not isinstance(edges, pd.DatetimeIndex):
-        return f"{schedule.name}: {what}, {edges[-1] - edges[0]:.4g} {setting.grid.unit}s"
+        return f"{name}: {what}, {edges[-1] - edges[0]:.4g} {setting.grid.unit}s"
     end = f"{edges[-1]:%H:%M}" if edges[0].date() == edges[-1].date() else f"{edges[-1]:%Y-%m-%d %H:%M}"
-    return f"{schedule.name}: {what}, {edges[0]:%Y-%m-%d %H:%M} to {end}"
+    return f"{name}: {what}, {edges[0]:%Y-%m-%d %H:%M} to {end}"
 
 
 def _scale(value: float) -> tuple[float, str]:
@@ -245,11 +239,7 @@ def _hours(start: float, end: float) -> tuple[list[float], list[str]]:
 def _moment(when: Any, grid: TimeGrid) -> str:
     if grid.timestamps is None:
         return f"{when:.3g}"
-    one = grid.timestamps[0].date() == grid.timestamps[-1].date()
-    return f"{when:%H:%M}" if one else f"{when:%b} {when.day} {when:%H:%M}"
-
-
-# ---------------------------------------------------------------------- trades
+    return f"{when:%b} {when.day} {when:%H:%M}" if grid.closed.any() else f"{when:%H:%M}"
 
 
 def _draw_trades(axes: Axes, schedule: Schedule) -> None:
@@ -261,8 +251,7 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     sides = (np.maximum(-trades, 0.0).sum(axis=1), np.maximum(trades, 0.0).sum(axis=1))
     lines = {name: np.abs(path.trades) @ value for name, path in _benchmarks(setting).items()}
     highest = max(float(np.max(each)) for each in (sides[0] + sides[1], *lines.values())) or 1.0
-    size, unit = _scale(highest)
-    handles: list[Any] = []
+    (size, unit), handles = _scale(highest), list[Any]()
     base, middle, width = np.zeros(len(trades)), 0.5 * (clock.edges[1:] + clock.edges[:-1]), np.diff(clock.edges)
     for amounts, color, label in zip(sides, (SELL, BUY), ("sell", "buy"), strict=True):
         if amounts.any():
@@ -280,7 +269,7 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
         step(cap @ value, color=INK, linewidth=1.4, label=name)
         top = min(max(1.05 * float((cap @ value).max()), top), 2.5 * highest)
     for name, line in lines.items():
-        step(line, color=BENCHMARKS[name][0], linestyle=BENCHMARKS[name][1], linewidth=1.7, label=name)
+        step(line, **DASHED[name])
     axes.set_ylim(0, top / size)
     what = f"shares of {setting.assets[0]}" if single else "gross notional"
     axes.set_ylabel(f"{what} per interval" + (f" ({unit})" if unit else ""))
@@ -309,7 +298,7 @@ def _cap(setting: Setting, rules: Sequence[Constraint]) -> Array | None:
         if isinstance(rule, Participation):
             lower, upper = rule.trade_bounds(setting)
             cap = np.minimum(cap, np.where(setting.direction < 0, -lower, upper))
-    cap[:, setting.remaining == 0] = 0.0
+    cap[:, (setting.remaining == 0) & ~setting.hedges] = 0.0
     return cap if np.isfinite(cap).all() else None
 
 
@@ -324,19 +313,16 @@ def _draw_remaining(axes: Axes, schedule: Schedule) -> None:
     setting, clock = schedule.setting, _Clock.of(schedule.setting.grid)
     working, prices, whole = np.flatnonzero(setting.remaining), setting.market.prices, setting.gross or 1.0
     several, named = len(working) > 1, len(working) <= len(ASSETS)
-    seen = {"_"}
+    legend = {side: f"{int((setting.direction == way).sum())} {side}" for side, way in (("sells", -1), ("buys", 1))}
     for at, i in enumerate(working.tolist() if several else ()):
         side, color = ("sells", SELL) if setting.remaining[i] > 0 else ("buys", BUY)
-        label = str(setting.assets[i]) if named else f"{(setting.direction == setting.direction[i]).sum()} {side}"
         left = 100 * schedule.path.remaining[:, i] / setting.remaining[i]
-        color, width, label = (ASSETS[at] if named else color), (1.3 if named else 0.9), "_" if label in seen else label
-        axes.plot(clock.edges, left, color=color, linewidth=width, label=label)
-        seen.add(label)
+        if named:
+            axes.plot(clock.edges, left, color=ASSETS[at], linewidth=1.3, label=str(setting.assets[i]))
+        else:
+            axes.plot(clock.edges, left, color=color, linewidth=0.9, label=legend.pop(side, "_"))
     for name, path in _benchmarks(setting).items():
-        left = 100 * (np.abs(path.remaining) @ prices) / whole
-        axes.plot(
-            clock.edges, left, color=BENCHMARKS[name][0], linestyle=BENCHMARKS[name][1], linewidth=1.6, label=name
-        )
+        axes.plot(clock.edges, 100 * (np.abs(path.remaining) @ prices) / whole, **DASHED[name])
     total = 100 * (np.abs(schedule.path.remaining) @ prices) / whole
     axes.plot(clock.edges, total, color=INK, linewidth=2.4, label="whole order" if several else schedule.name)
     axes.set_ylim(0, max(100.0, 1.02 * float(total.max())))
@@ -354,22 +340,17 @@ def _subtitle(axes: Axes, title: str, note: str) -> None:
     axes.annotate(note, (0, 1), (0, 7), xycoords="axes fraction", textcoords="offset points", color=MUTED, fontsize=9)
 
 
-# ---------------------------------------------------------------------- frontier
-
-
 def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]) -> None:
     """Draw the frontier, the risk prices along it, and the marked schedules."""
     columns = frontier.table.sort_values("risk_bps").drop_duplicates("risk_bps")
     risk, cost, price = (columns[name].to_numpy(dtype=float) for name in ("risk_bps", "cost_bps", "risk_price"))
     curve = _smooth(risk, cost, price)
     axes.plot(*curve, color=INK, linewidth=1.8, zorder=2)
-    labels, hollow = [], False
+    labels = []
     for name, schedule in marks.items():
         x, y = schedule.bps(schedule.risk), schedule.bps(schedule.expected_cost)
-        marker, color = MARKERS.get(name.split()[0].lower(), ("o", PLAN))
-        broken = bool(broken_rules(schedule))
-        hollow |= broken
-        fill, size = "white" if broken else color, 9.0 if marker == "o" else 7.0
+        marker, color = MARKERS.get(name.lower().partition(" ")[0], ("o", PLAN))
+        fill, size = "white" if broken_rules(schedule) else color, 9.0 if marker == "o" else 7.0
         axes.plot(x, y, marker, markersize=size, color=color, markerfacecolor=fill, markeredgewidth=1.6, zorder=4)
         labels.append((name, x, y))
     for level in PRICES:
@@ -385,8 +366,8 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     axes.set_xlabel("risk: standard deviation of cost (bps)")
     axes.set_ylabel("expected cost (bps)")
     axes.grid(visible=True, axis="both")
-    note = "dots: price of risk, bp of cost for 1 bp of risk" + ("; hollow: breaks a rule" if hollow else "")
-    _subtitle(axes, "Cost against risk", note)
+    hollow = "; hollow: breaks a rule" if any(broken_rules(each) for each in marks.values()) else ""
+    _subtitle(axes, "Cost against risk", f"dots: price of risk, bp of cost for 1 bp of risk{hollow}")
     _place(axes, labels, set(marks), np.column_stack(curve))
 
 
@@ -404,8 +385,7 @@ def _place(axes: Axes, labels: Sequence[tuple[str, float, float]], bold: set[str
     """Put each name beside its point, where it covers least: the curve, other points, other names."""
     figure: Any = axes.figure
     figure.draw_without_rendering()
-    pixels, frame = axes.transData.transform, axes.get_window_extent()
-    taken: list[Any] = []
+    pixels, frame, taken = axes.transData.transform, axes.get_window_extent(), list[Any]()
     points = pixels([(x, y) for _, x, y in labels]) if labels else np.empty((0, 2))
     busy = np.vstack([pixels(curve), np.repeat(points, 40, axis=0)])
     for at, (name, x, y) in enumerate(labels):

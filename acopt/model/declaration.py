@@ -67,6 +67,12 @@ class Declaration:
         for group in self._parameters.values():
             for parameter in group.values():
                 self._own.pop(parameter.id, None)
+        if self._own and not self.problem.is_dcp(dpp=True):
+            raise ModelError(
+                "a custom term multiplies a cp.Parameter of its own by something that changes with the data or with "
+                "its weight, which CVXPY cannot re-solve (DPP); put the number into the weight, w * CustomCost(...)"
+            )
+        self.conic = not self.problem.is_qp()
         self.values: dict[int, Array] = {}
         self.assign(self.numbers(state))
 

@@ -45,7 +45,7 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
             possible = abs(limit) if limit * need[i] > 0 else 0.0
             raise InfeasibleError(
                 f"{setting.assets[i]}: caps sum to {possible:,.0f} of {abs(need[i]):,.0f} shares ("
-                f"{', '.join(bounding(constraints, setting, slice(None), i))}); allow more per interval, more time, or "
+                f"{', '.join(bounding(constraints, setting, slice(None), i))}); allow more per interval, more time, or"
                 " add AllowUnfilled(penalty_bps=...)"
             )
         raise InfeasibleError(

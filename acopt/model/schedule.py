@@ -39,6 +39,7 @@ class Certificate:
     objective_difference : objective of the canonical program minus the one recomputed in NumPy from
         the original data, relative.
     dual_residual : largest stationarity residual, in units of the objective.
+    conic : whether a custom term made the program conic; the gap then includes `objective_difference`.
     solver, algebra, iterations, refinements, seconds : who solved it and how.
     refined : whether the active set was solved exactly.
     tries : every attempt, fallbacks included.
@@ -50,6 +51,7 @@ class Certificate:
     violation: float
     violations: Mapping[str, float]
     objective_difference: float
+    conic: bool
     dual_residual: float
     solver: str
     algebra: str
@@ -69,7 +71,8 @@ class Certificate:
         return (
             f"certified: gap {self.relative_gap:.1e} relative, violation {self.violation:.1e}, "
             f"{self.solver} ({self.algebra}) {self.iterations} iterations"
-            f"{f', {self.refinements} refinements' if self.refined else ', not refined'}{fallback}, "
+            f"{f', {self.refinements} refinements' if self.refined else ', not refined'}{fallback}"
+            f"{', a conic program and not a QP' if self.conic else ''}, "
             f"{1e3 * self.seconds:.3g} ms"
         )
 

@@ -15,11 +15,11 @@ from acopt.model.algebra import Cost
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding
 from acopt.model.paths import Trajectory, twap
-from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size
+from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size, violations
 from acopt.model.setting import Setting
 from acopt.solving.canonical import CanonicalProgram, Indices
+from acopt.solving.conic import ConicEngine
 from acopt.solving.engine import Candidate, Engine, Scales
-from acopt.solving.quadratic import Solution
 from acopt.solving.solvers import osqp_algebra
 
 AGREEMENT = 1e-9
@@ -32,54 +32,81 @@ class Solver:
 
     def __init__(self, declaration: Declaration) -> None:
         self._declaration = declaration
-        variable = declaration.paths.variable
-        self._program = CanonicalProgram(declaration.problem)
-        start = self._program.variable_columns[variable.id]
-        self._primary = np.arange(start, start + variable.size)
+        self._variable = declaration.paths.variable
+        self._program = None if declaration.conic else CanonicalProgram(declaration.problem)
         self._engine: Engine | None = None
 
     def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         """Return the first point that meets the contract, or raise."""
         start = perf_counter()
-        theta = self._program.theta(self._declaration.current())
         scales = state.setting.once(state.curvature, "scales", partial(_natural_scales, state))
-        if self._engine is None:
-            self._engine = Engine(self._program, self._primary, theta)
-        engine, tries, rejected = self._engine, list[str](), list[str]()
-        engine.load(theta, scales)
-        self._check_rows(engine, state)
-        for found in self._attempts(engine, theta, scales, solver, fallback, tries):
-            if isinstance(found, Solution):
-                self._verify_claim(engine, state)
-                continue
-            path = self._trajectory(found, state)
-            certificate = self._certify(found, path, state, tolerance, tuple(tries), start)
-            reason = _reason(certificate)
+        tries, rejected = list[str](), list[str]()
+        points = self._conic_points if self._program is None else self._quadratic_points
+        for found, primary in points(state, scales, solver, fallback, tries):
+            plan = Schedule(self._trajectory(found.z[primary], state), Pricing(state.terms, state.constraints))
+            plan.certificate = self._certify(found, plan, tolerance, tuple(tries), start)
+            reason = _reason(plan.certificate)
             if reason is None:
-                return Schedule(path, Pricing(state.terms, state.constraints), certificate)
+                return plan
             rejected.append(reason)
         raise SolverError(
             f"no point met the accuracy contract (relative gap {tolerance:g}, violation {FEASIBLE:g} of the order). "
             f"Tried: {'; '.join(tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
         )
 
-    def _attempts(
-        self, engine: Engine, theta: Array, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
-    ) -> Iterator[Candidate | Solution]:
-        """Return the engine's points; then, for "auto", those of the program with every square left as it is."""
-        yield from engine.attempts(solver, fallback, tries)
-        if solver == "auto" and fallback:
-            whole = Engine(self._program, self._primary, theta, definitions=False)
-            for size in (engine.objective_size, scales.objective):
-                whole.load(theta, replace(scales, objective=size))
-                tries.append(f"without elimination, objective / {size or 1.0:.3g}")
-                yield from whole.attempts(fallback[0], (), tries)
+    def _quadratic_points(
+        self, state: State, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
+    ) -> Iterator[tuple[Candidate, Indices]]:
+        """The engine's points; then, for "auto", those of the program with every square left as it is."""
+        program = self._program
+        if program is None:  # pragma: no cover
+            return
+        theta, primary = program.theta(self._declaration.current()), program.columns_of(self._variable)
+        if self._engine is None:
+            self._engine = Engine(program, primary, theta)
+        engine = self._engine
+        engine.load(theta, scales)
+        crossing = engine.crossing_rows()
+        if crossing:
+            names = self._owners(program, crossing[0], state)
+            raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
+        for found in engine.attempts(solver, fallback, tries):
+            if isinstance(found, Candidate):
+                yield found, primary
+            else:
+                self._verify_claim(program, engine, primary, state)
+        if solver != "auto" or not fallback:
+            return
+        whole = Engine(program, primary, theta, definitions=False)
+        for size in (engine.objective_size, scales.objective):
+            whole.load(theta, replace(scales, objective=size))
+            tries.append(f"without elimination, objective / {size or 1.0:.3g}")
+            for found in whole.attempts(fallback[0], (), tries):
+                if isinstance(found, Candidate):
+                    yield found, primary
 
-    def _trajectory(self, found: Candidate, state: State) -> Trajectory:
+    def _conic_points(
+        self, state: State, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
+    ) -> Iterator[tuple[Candidate, Indices]]:
+        """The point of a program with cones, which only Clarabel solves here."""
+        if solver not in ("auto", "CLARABEL"):
+            raise SolverError(f"{solver} solves quadratic programs; a custom term makes this one conic: use CLARABEL")
+        self._declaration.current()
+        engine = ConicEngine(self._declaration.synchronise(), self._variable)
+        for found in engine.attempts(scales, tries):
+            if isinstance(found, Candidate):
+                yield found, engine.primary
+            elif found.status == "PrimalInfeasible":
+                names = ", ".join(c.name for c in state.constraints)
+                raise InfeasibleError(f"no schedule obeys all constraints together ({names})")
+            else:
+                raise UnboundedError("the objective falls without end: nothing that grows (impact, risk, a cap) stops it")
+
+    def _trajectory(self, columns: Array, state: State) -> Trajectory:
         """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""
         setting = state.setting
         n, m = setting.shape
-        x = found.z[self._primary].reshape((n + 1, m), order="F")
+        x = columns.reshape((n + 1, m), order="F")
         u = np.diff(x, axis=0)
         lower, upper = state.bounds
         u = np.minimum(np.maximum(u, lower), upper)
@@ -92,32 +119,24 @@ class Solver:
         return Trajectory(setting, u)
 
     def _certify(
-        self,
-        found: Candidate,
-        path: Trajectory,
-        state: State,
-        tolerance: float,
-        tries: tuple[str, ...],
-        start: float,
+        self, found: Candidate, plan: Schedule, tolerance: float, tries: tuple[str, ...], start: float
     ) -> Certificate:
-        values = {t.cost.name: float(np.sum(t.cost.values(path))) for t in state.terms}
-        objective = sum(term_weight(t) * values[t.cost.name] for t in state.terms)
-        scale, floor = self._scales(state, values)
-        broken, relative = {}, float(np.abs(path.remaining[-1]).max(initial=0.0)) if state.setting.complete else 0.0
-        relative = relative / state.setting.size if state.setting.size else relative
-        for constraint in state.constraints:
-            worst = float(np.max(constraint.violation(path), initial=0.0))
-            broken[constraint.name] = worst
-            relative = max(relative, worst / unit_size(constraint, path))
-        size = max(sum(abs(term_weight(t) * values[t.cost.name]) for t in state.terms), floor, 1e-300)
+        path, setting, rules = plan.path, plan.setting, plan.pricing.constraints
+        scale, floor = self._scales(plan)
+        broken = violations(path, rules)
+        left = float(np.abs(path.remaining[-1]).max(initial=0.0)) if setting.complete else 0.0
+        relative = max([left / (setting.size or 1.0), *(broken[c.name] / unit_size(c, path) for c in rules)])
+        off = abs(plan.objective - found.value)
+        size = sum(abs(term_weight(t) * plan.term_values[t.cost.name]) for t in plan.pricing.terms)
         solution = found.solution
         return Certificate(
-            gap=found.proof.gap,
+            gap=found.proof.gap + (off if found.conic else 0.0),
             tolerance=tolerance * scale + ABSOLUTE * floor,
             gap_scale=scale,
             violation=relative,
             violations=broken,
-            objective_difference=abs(objective - found.value) / size,
+            objective_difference=off / max(size, floor, 1e-300),
+            conic=found.conic,
             dual_residual=found.proof.dual_residual,
             solver=solution.solver,
             algebra=osqp_algebra() if solution.solver == "OSQP" else "own",
@@ -128,11 +147,11 @@ class Solver:
             tries=tries,
         )
 
-    def _scales(self, state: State, values: dict[str, float]) -> tuple[float, float]:
+    def _scales(self, plan: Schedule) -> tuple[float, float]:
         """Sum of |path-dependent term values|, at this schedule and at TWAP."""
-        setting = state.setting
+        setting, values = plan.setting, plan.term_values
         here = there = 0.0
-        for term in state.terms:
+        for term in plan.pricing.terms:
             cost, weight = term.cost, term_weight(term)
             fixed = setting.once(cost, "constant", partial(cost.constant, setting))
             flat = setting.once(cost, "twap", partial(_value_at_twap, cost, setting))
@@ -140,16 +159,10 @@ class Solver:
             there += abs(weight * (flat - fixed))
         return here, there
 
-    def _check_rows(self, engine: Engine, state: State) -> None:
-        groups = engine.crossing_rows()
-        if groups:
-            names = self._owners(groups[0], state)
-            raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
-
-    def _owners(self, rows: Indices, state: State) -> list[str]:
+    def _owners(self, program: CanonicalProgram, rows: Indices, state: State) -> list[str]:
         """Names of the constraints that canonical rows stand for."""
         names: set[str] = set()
-        ids = self._program.row_constraint
+        ids = program.row_constraint
         periods = state.setting.shape[0]
         for row in rows:
             owner = self._declaration.owners.get(int(ids[row]), "completing the order")
@@ -161,11 +174,13 @@ class Solver:
             names.update(bounding(state.constraints, state.setting, k, i))
         return sorted(names)
 
-    def _verify_claim(self, engine: Engine, state: State) -> None:
+    def _verify_claim(
+        self, program: CanonicalProgram, engine: Engine, primary: Indices, state: State
+    ) -> None:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
         conflict = engine.infeasible_rows()
         if conflict is not None:
-            names = self._owners(conflict, state)
+            names = self._owners(program, conflict, state)
             raise InfeasibleError(
                 f"no schedule obeys all constraints together: {', '.join(names)} conflict "
                 "(each may be possible on its own)"
@@ -174,7 +189,7 @@ class Solver:
         if ray is not None:
             setting = state.setting
             n, m = setting.shape
-            move = np.diff(ray[self._primary].reshape((n + 1, m), order="F"), axis=0)
+            move = np.diff(ray[primary].reshape((n + 1, m), order="F"), axis=0)
             size = np.abs(move) * setting.market.prices
             order = np.argsort(-size, axis=None)[:4]
             parts = []
@@ -199,7 +214,7 @@ def _reason(certificate: Certificate) -> str | None:
         return f"{certificate.solver} gap {certificate.gap:.3g} > {certificate.tolerance:.3g}"
     if not certificate.violation <= FEASIBLE:
         return f"{certificate.solver} violation {certificate.violation:.3g}"
-    if not certificate.objective_difference <= AGREEMENT:
+    if not certificate.conic and not certificate.objective_difference <= AGREEMENT:
         return f"{certificate.solver} objectives differ by {certificate.objective_difference:.3g}"
     return None
 

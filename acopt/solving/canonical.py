@@ -74,6 +74,11 @@ class CanonicalProgram:
         ids = np.concatenate([np.full(c.size, c.id) for c in stuffed.constraints] or [np.empty(0)])
         self.row_constraint: Indices = ids.astype(np.int64)
 
+    def columns_of(self, variable: cp.Variable) -> Indices:
+        """Columns of a CVXPY variable, down its columns first."""
+        start = self.variable_columns[variable.id]
+        return np.arange(start, start + variable.size)
+
     def theta(self, values: Mapping[int, Array]) -> Array:
         """Parameter vector from values by parameter id (column-major, as CVXPY stores them)."""
         theta = np.empty(self._width)

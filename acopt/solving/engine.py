@@ -31,6 +31,7 @@ class Candidate:
     proof: Proof
     solution: Solution
     refined: bool
+    conic: bool = False
 
 
 @dataclass(frozen=True)

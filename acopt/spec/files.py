@@ -138,6 +138,7 @@ class Assembly:
         for path, rule in rules:
             with self.naming(path):
                 rule.where(setting)
+                rule.trade_bounds(setting)
                 rule.parameters(setting)
         self.trades(case)
         self.promised(case)
@@ -381,15 +382,18 @@ def _shipped() -> dict[str, Traversable]:
 
 
 def _read(file: str, source: Traversable) -> ProblemFile:
+    text = ""
     try:
-        data = tomllib.loads(source.read_text(encoding="utf-8"))
+        text = source.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
         spec = ProblemSpec.model_validate(data)
     except FileNotFoundError as error:
         raise DataError(f"{file}: no such file") from error
     except ValidationError as error:
         raise DataError(_line(f"{file}: {_explain(error, data)}")) from error
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(_line(f"{file}: cannot be read as TOML: {error}")) from error
+        last = f"at line {len(text.splitlines())}"
+        raise DataError(_line(f"{file}: cannot be read as TOML: {error}".replace("at end of document", last))) from error
     assembly, names = Assembly(file, spec), tuple(case.name for case in _cases(spec))
     for case in _cases(spec):
         if names.count(case.name) > 1:
