@@ -185,7 +185,7 @@ class Complete(Constraint):
 
     def violation(self, path: Trajectory) -> Array:
         """|x_N|."""
-        return np.abs(path.remaining[-1]) * self.where(path.setting)[-1]
+        return np.asarray(np.abs(path.remaining[-1]) * self.where(path.setting)[-1])
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class AllowUnfilled(Constraint):
 
     def violation(self, path: Trajectory) -> Array:
         """|x_N| of the assets that it does not name."""
-        return np.abs(path.remaining[-1]) * ~self.where(path.setting)[-1]
+        return np.asarray(np.abs(path.remaining[-1]) * ~self.where(path.setting)[-1])
 
 
 class Unfilled(Cost):

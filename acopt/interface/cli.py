@@ -11,7 +11,7 @@ from dataclasses import fields
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,7 @@ import typer
 from typer.core import TyperGroup
 
 URGENCY = {"passive": 0.1, "neutral": 0.3, "aggressive": 1.0}
-SYNTHETIC = "Sample: synthetic bars and orders from seeded random numbers; give --orders and --bars to plan your own.\n"
+SYNTHETIC = "Sample: synthetic bars and orders from seeded random numbers; give --orders and --bars to plan your own."
 UsageError: type[Any] = typer.BadParameter.__mro__[1]  # click's, or the copy of it within typer
 
 
@@ -125,14 +125,14 @@ def plan(
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Plan orders on bars: impact, spread and risk, under a participation cap; without files, on a sample."""
-    task = _task(orders, bars, date, bar, start, end, history, participation, urgency, spread, impact)
-    table = compare_plans(task.problem, [task.plan, "twap", "vwap"])
-    files = _write(task.plan, out, plot, lambda: plotting.plot_overview(task.problem, task.plan))
+    problem, answer = _task(orders, bars, date, bar, start, end, history, participation, urgency, spread, impact)
+    table = compare_plans(problem, [answer, "twap", "vwap"])
+    files = _write(answer, out, plot, lambda: plotting.plot_overview(problem, answer))
     if as_json:
-        _print_json({"synthetic": orders is None, **_document(task.plan), "comparison": _rows(table), "files": files})
-        return
-    sections = [task.plan.summary(), _text(_by_asset(task.plan)), _text(table), *(f"written: {path}" for path in files)]
-    typer.echo((SYNTHETIC + "\n" if orders is None else "") + "\n\n".join(sections))
+        _print_json({"synthetic": orders is None, **_document(answer), "comparison": _rows(table), "files": files})
+    else:
+        sections = [SYNTHETIC] if orders is None else []
+        typer.echo("\n\n".join([*sections, answer.summary(), _text(_by_asset(answer)), _text(table), *_written(files)]))
 
 
 @app.command()
@@ -155,7 +155,7 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
         for name in names:
             heading = f"case {name}\n" if len(file.cases) > 1 else ""
             sections += [heading + plans[name].summary(), _expected(checks[name])]
-        typer.echo("\n\n".join([*sections, *(f"written: {path}" for path in files)]))
+        typer.echo("\n\n".join([*sections, *_written(files)]))
     if not passed:
         raise typer.Exit(1)
 
@@ -168,25 +168,27 @@ def compare(
     urgency: Urgency = "neutral", spread: Spread = None, impact: Impact = "AlmgrenEtAl2005", as_json: Json = False,
 ) -> None:  # fmt: skip
     """Compare the plan with TWAP, VWAP and POV, all priced by the same problem."""
+    title = []
     if problem is None:
-        task = _task(orders, bars, date, bar, start, end, history, participation, urgency, spread, impact)
-        title = SYNTHETIC if orders is None else ""
+        made, answer = _task(orders, bars, date, bar, start, end, history, participation, urgency, spread, impact)
+        title += [SYNTHETIC] if orders is None else []
     elif orders is not None or bars is not None:
         raise DataError(f"compare: give a problem ({problem}) or --orders and --bars, not both")
     else:
         file = load_problem(problem)
-        task, title = _settled(file.problem(case), file.solve(case)), f"{file.title}\n{file.source}\n"
-    plans: list[Any] = ["twap", task.plan]
-    if task.problem.market.has_volume:
-        caps = [rule.maximum for rule in task.problem.constraints if isinstance(rule, Participation)]
+        made, answer = _settled(file.problem(case), file.solve(case))
+        title.append(f"{file.title}\n{file.source}")
+    plans: list[Any] = ["twap", ("plan", answer)]
+    if made.market.has_volume:
+        caps = [rule.maximum for rule in made.constraints if isinstance(rule, Participation)]
         plans[1:1] = ["vwap", pov(caps[0] if caps else 0.1)]
-    elif not as_json:
-        title += "VWAP and POV are left out: the problem has no volume.\n"
-    table = compare_plans(task.problem, plans)
+    else:
+        title.append("VWAP and POV are left out: the problem has no volume.")
+    table = compare_plans(made, plans)
     if as_json:
         _print_json({"synthetic": problem is None and orders is None, "comparison": _rows(table)})
     else:
-        typer.echo((title + "\n" if title else "") + _text(table))
+        typer.echo("\n\n".join([*title, _text(table)]))
 
 
 @app.command()
@@ -198,18 +200,10 @@ def problems() -> None:
         typer.echo(f"{each['name']:<{width}}  {each['title']} [{each['source']}]")
 
 
-# ---------------------------------------------------------------------- from options to a plan
-
-
-class _Task(NamedTuple):
-    problem: ExecutionProblem
-    plan: Schedule
-
-
 def _task(
     orders: Path | None, bars: str | None, date: str | None, bar: str, start: str | None, end: str | None, history: int,
     participation: float, urgency: str, spread: float | None, impact: str,
-) -> _Task:  # fmt: skip
+) -> tuple[ExecutionProblem, Schedule]:  # fmt: skip
     """Build the problem of `acopt plan`, and solve it."""
     price, law = _urgency(urgency), _impact(impact)
     if not 0 < participation <= 1:
@@ -231,11 +225,11 @@ def _task(
     return _settled(problem, problem.solve_for(risk_price=price))
 
 
-def _settled(problem: ExecutionProblem, plan: Schedule) -> _Task:
+def _settled(problem: ExecutionProblem, plan: Schedule) -> tuple[ExecutionProblem, Schedule]:
     """Give the problem the weights that the plan found, so that all objectives are of one kind."""
     unset = {t.cost.name for t in problem.objective.terms if t.weight is None}
     found = {t.cost.name: t.weight for t in plan.pricing.terms if t.weight is not None and t.cost.name in unset}
-    return _Task(problem.update(weights=found) if found else problem, plan)
+    return problem.update(weights=found) if found else problem, plan
 
 
 def _bars(pattern: str, order: Order, orders: Path) -> Bars:
@@ -294,9 +288,6 @@ def _number(text: str) -> float | None:
         return None
 
 
-# ---------------------------------------------------------------------- from a plan to files, text and JSON
-
-
 def _write(plan: Schedule, out: Path | None, plot: Path | None, draw: Callable[[], Figure]) -> list[str]:
     contents = {} if out is None else {out: plan.to_frame().to_csv(index=False).encode()}
     if plot is not None:
@@ -304,6 +295,10 @@ def _write(plan: Schedule, out: Path | None, plot: Path | None, draw: Callable[[
             raise DataError(f"{plot}: --out and --plot name the same file")
         contents[plot] = plotting.render(draw(), plot)
     return [str(path) for path in write_files(contents)]
+
+
+def _written(files: list[str]) -> list[str]:
+    return [f"written: {', '.join(files)}"] if files else []
 
 
 def _by_asset(plan: Schedule) -> pd.DataFrame:

@@ -40,8 +40,8 @@ SELL, BUY, PLAN = "#0072B2", "#E69F00", "#D55E00"
 INK, MUTED, FAINT = "#1A1A1A", "#6B6B6B", "#D9D9D9"
 TWAP, VWAP = "#009E73", "#A2497F"
 DASHED: dict[str, dict[str, Any]] = {
-    "TWAP": {"color": TWAP, "linestyle": (0, (5, 2)), "linewidth": 1.7, "label": "TWAP"},
-    "VWAP": {"color": VWAP, "linestyle": (0, (2, 1.4)), "linewidth": 1.7, "label": "VWAP"},
+    name: {"color": color, "linestyle": (0, dashes), "linewidth": 1.7, "label": name}
+    for name, color, dashes in (("TWAP", TWAP, (5, 2)), ("VWAP", VWAP, (2, 1.4)))
 }
 ASSETS = ("#0072B2", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", "#8C6D31")
 MARKERS = {"twap": ("s", TWAP), "vwap": ("D", VWAP), "pov": ("^", MUTED)}
@@ -51,15 +51,18 @@ STYLE: dict[Any, Any] = {
     **{"axes.labelsize": 9.5, "axes.titlecolor": INK, "axes.labelcolor": INK, "axes.edgecolor": MUTED},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.8, "axes.axisbelow": True},
     **{"axes.grid": True, "axes.grid.axis": "y", "grid.color": FAINT, "grid.linewidth": 0.6},
-    **{"xtick.color": MUTED, "xtick.labelcolor": INK, "ytick.color": MUTED, "ytick.labelcolor": INK},
-    **{"ytick.major.size": 0, "legend.frameon": False, "legend.fontsize": 9, "legend.handlelength": 1.8},
-    **{"legend.columnspacing": 1.4, "legend.borderaxespad": 0.2},
+    **{
+        "xtick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.color": MUTED,
+        "ytick.labelcolor": INK,
+        "ytick.major.size": 0,
+    },
+    **{"legend.frameon": False, "legend.fontsize": 9, "legend.handlelength": 1.8, "legend.columnspacing": 1.4},
 }
 WIDTH, HEIGHT, DPI, FORMATS = 11.0, 4.6, 160, ("png", "svg", "pdf")
-PRICES = (0.1, 0.3, 1.0)
-"""Risk prices marked along a frontier: the command line's passive, neutral and aggressive."""
-PLACES = ((9, 0), (7, 7), (7, -7), (-9, 0), (-7, 7), (-7, -7), (0, 10), (0, -10))
-"""Where a label may stand, in points from its mark."""
+PRICES = (0.1, 0.3, 1.0)  # of risk, marked along a frontier: the command line's passive, neutral, aggressive
+PLACES = ((9, 0), (7, 7), (7, -7), (-9, 0), (-7, 7), (-7, -7), (0, 10), (0, -10))  # of a label, points from its mark
 
 
 def plot_schedule(schedule: Schedule, path: Target = None, *, frontier: Frontier | None = None) -> Figure:
@@ -134,8 +137,9 @@ def render(figure: Figure, path: str | PathLike[str]) -> bytes:
     DataError
         The name ends in none of .png, .svg, .pdf.
     """
-    kind = _format(path)
-    buffer = BytesIO()
+    kind, buffer = Path(path).suffix.lower().removeprefix("."), BytesIO()
+    if kind not in FORMATS:
+        raise DataError(f"{path}: a picture is written as {', '.join('.' + known for known in FORMATS)}")
     metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind, {})
     figure.savefig(buffer, format=kind, dpi=DPI, facecolor="white", metadata=metadata)
     return buffer.getvalue()
@@ -144,8 +148,6 @@ def render(figure: Figure, path: str | PathLike[str]) -> bytes:
 @contextmanager
 def _page(title: str, panels: int, path: Target) -> Iterator[tuple[Figure, Sequence[Axes]]]:
     """Open a figure with its panels; write it when the drawing is done."""
-    if path is not None:
-        _format(path)
     require("matplotlib", "plot")
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -157,13 +159,6 @@ def _page(title: str, panels: int, path: Target) -> Iterator[tuple[Figure, Seque
         yield figure, list(figure.subplots(1, panels, squeeze=False)[0])
         if path is not None:
             write_bytes(path, render(figure, path))
-
-
-def _format(path: str | PathLike[str]) -> str:
-    kind = Path(path).suffix.lower().removeprefix(".")
-    if kind not in FORMATS:
-        raise DataError(f"{path}: a picture is written as {', '.join('.' + known for known in FORMATS)}")
-    return kind
 
 
 def _headline(schedule: Schedule, name: str) -> str:
@@ -257,22 +252,19 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
         if amounts.any():
             handles.append(axes.bar(middle, amounts / size, 0.86 * width, base / size, color=color, label=label))
             base = base + amounts
-
-    def step(line: Array, **style: Any) -> None:
-        shown = np.where(clock.closed, np.nan, line / size)
-        handles.append(axes.stairs(shown, clock.edges, baseline=None, **style))
-
     top, cap = 1.12 * highest, _cap(setting, schedule.pricing.constraints)
+    steps = [(line, DASHED[name]) for name, line in lines.items()]
     if cap is not None:
         fraction = _cap_fraction(schedule.pricing.constraints)
-        name = "cap" if fraction is None else f"cap, {100 * fraction:.3g}% of volume"
-        step(cap @ value, color=INK, linewidth=1.4, label=name)
+        label = "cap" if fraction is None else f"cap, {100 * fraction:.3g}% of volume"
+        steps.insert(0, (cap @ value, {"color": INK, "linewidth": 1.4, "label": label}))
         top = min(max(1.05 * float((cap @ value).max()), top), 2.5 * highest)
-    for name, line in lines.items():
-        step(line, **DASHED[name])
+    for line, style in steps:
+        shown = np.where(clock.closed, np.nan, line / size)
+        handles.append(axes.stairs(shown, clock.edges, baseline=None, **style))
     axes.set_ylim(0, top / size)
-    what = f"shares of {setting.assets[0]}" if single else "gross notional"
-    axes.set_ylabel(f"{what} per interval" + (f" ({unit})" if unit else ""))
+    what, scale = f"shares of {setting.assets[0]}" if single else "gross notional", f" ({unit})" if unit else ""
+    axes.set_ylabel(f"{what} per interval{scale}")
     cost, risk = (f"{schedule.bps(amount):.3g} bps" for amount in (schedule.expected_cost, schedule.risk))
     axes.set_title(f"Trades: cost {cost}, risk {risk}")
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6)

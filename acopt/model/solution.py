@@ -100,7 +100,7 @@ class Solver:
                 names = ", ".join(c.name for c in state.constraints)
                 raise InfeasibleError(f"no schedule obeys all constraints together ({names})")
             else:
-                raise UnboundedError("the objective falls without end: nothing that grows (impact, risk, a cap) stops it")
+                raise UnboundedError("the objective falls without end: no impact, risk or cap stops it")
 
     def _trajectory(self, columns: Array, state: State) -> Trajectory:
         """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""

@@ -16,6 +16,7 @@ from acopt.solving.canonical import Array, Indices
 from acopt.solving.certificate import Proof
 from acopt.solving.engine import Candidate, Scales
 from acopt.solving.quadratic import Solution
+from acopt.solving.scaling import balance
 
 TOLERANCE = 1e-11
 
@@ -35,14 +36,13 @@ class ConicEngine:
 
     def __init__(self, problem: cp.Problem, variable: cp.Variable) -> None:
         data, _, inverse = problem.get_problem_data(cp.CLARABEL, enforce_dpp=True, canon_backend="COO")
-        self._p, self._q = sp.csc_matrix(data["P"]) if data.get("P") is not None else None, data["c"]
+        self._q: Array = np.asarray(data["c"], dtype=float)
+        quadratic = data.get("P")
+        self._p = sp.csc_matrix((len(self._q), len(self._q)) if quadratic is None else quadratic)
         self._a, self._b, self._dims = sp.csc_matrix(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
         self._d = float(inverse[-1]["offset"])
         start = data["param_prob"].var_id_to_col[variable.id]
         self.primary: Indices = np.arange(start, start + variable.size)
-        n = len(self._q)
-        if self._p is None:
-            self._p = sp.csc_matrix((n, n))
 
     def attempts(self, scales: Scales, tries: list[str]) -> Iterator[Candidate | Solution]:
         """Yield the one point, or the claim that there is none; see `Engine.attempts`."""
@@ -91,18 +91,8 @@ class ConicEngine:
         column = np.full(len(self._q), np.nan)
         column[self.primary] = scales.units
         entries = sp.coo_array(self._a)
-        value = np.abs(entries.data)
-        while (unknown := np.isnan(column)).any():
-            known = ~unknown[entries.col] & (value > 0)
-            reach = np.zeros(self._a.shape[0])
-            np.maximum.at(reach, entries.row[known], (value * np.nan_to_num(column[entries.col]))[known])
-            edge = unknown[entries.col] & (value > 0) & (reach[entries.row] > 0)
-            if not edge.any():
-                column[unknown] = 1.0
-                break
-            proposal = np.full(len(column), np.inf)
-            np.minimum.at(proposal, entries.col[edge], reach[entries.row[edge]] / value[edge])
-            column = np.where(unknown & np.isfinite(proposal), proposal, column)
+        row, col = entries.row.astype(np.int64), entries.col.astype(np.int64)
+        balance(column, np.abs(entries.data), row, col, self._a.shape[0])
         return column
 
     def _rows(self, column: Array) -> Array:

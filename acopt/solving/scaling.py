@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from acopt.solving.canonical import Array, Arrays, Pattern
+from acopt.solving.canonical import Array, Arrays, Indices, Pattern
 
 
 @dataclass(frozen=True)
@@ -49,21 +49,26 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | Non
     own = np.isnan(column) & (curvature > 0)
     column[own] = 1.0 / np.sqrt(objective * curvature[own])
     entry = np.abs(x.a)
-    while (unknown := np.isnan(column)).any():
-        known = ~unknown[a.col] & (entry > 0)
-        reach = np.zeros(m)
-        np.maximum.at(reach, a.row[known], (entry * np.where(unknown[a.col], 0.0, column[a.col]))[known])
-        edge = unknown[a.col] & (entry > 0) & (reach[a.row] > 0)
-        if not edge.any():
-            column[unknown] = 1.0
-            break
-        proposal = np.full(n, np.inf)
-        np.minimum.at(proposal, a.col[edge], reach[a.row[edge]] / entry[edge])
-        found = np.isfinite(proposal)
-        column[found] = proposal[found]
+    balance(column, entry, a.row, a.col, m)
     row = np.zeros(m)
     np.maximum.at(row, a.row, entry * column[a.col])
     return Scaling(column, 1.0 / np.where(row > 0, row, 1.0), objective)
+
+
+def balance(column: Array, entry: Array, row: Indices, col: Indices, rows: int) -> None:
+    """Replace NaN units, in place, by those that give an entry the size of the largest known one in its row."""
+    while (unknown := np.isnan(column)).any():
+        known = ~unknown[col] & (entry > 0)
+        reach = np.zeros(rows)
+        np.maximum.at(reach, row[known], entry[known] * column[col[known]])
+        edge = unknown[col] & (entry > 0) & (reach[row] > 0)
+        if not edge.any():
+            column[unknown] = 1.0
+            return
+        proposal = np.full(len(column), np.inf)
+        np.minimum.at(proposal, col[edge], reach[row[edge]] / entry[edge])
+        found = np.isfinite(proposal)
+        column[found] = proposal[found]
 
 
 def _objective_size(x: Arrays, column: Array, curvature: Array) -> float:

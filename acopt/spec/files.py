@@ -392,8 +392,8 @@ def _read(file: str, source: Traversable) -> ProblemFile:
     except ValidationError as error:
         raise DataError(_line(f"{file}: {_explain(error, data)}")) from error
     except (OSError, ValueError, RecursionError) as error:
-        last = f"at line {len(text.splitlines())}"
-        raise DataError(_line(f"{file}: cannot be read as TOML: {error}".replace("at end of document", last))) from error
+        reason = str(error).replace("at end of document", f"at line {len(text.splitlines())}")
+        raise DataError(_line(f"{file}: cannot be read as TOML: {reason}")) from error
     assembly, names = Assembly(file, spec), tuple(case.name for case in _cases(spec))
     for case in _cases(spec):
         if names.count(case.name) > 1:
