@@ -25,6 +25,8 @@ from acopt.errors import (
     SolverError,
     UnboundedError,
 )
+from acopt.insight.strategies import almgren_chriss, compare, immediate, pov, twap, vwap
+from acopt.market.bars import Bars, read_bars
 from acopt.market.covariance import Covariance, FactorModel
 from acopt.market.grid import TimeGrid
 from acopt.market.impact_models import AlmgrenEtAl2005, ImpactCoefficients, LinearImpact, SquareRootImpact
@@ -33,3 +35,62 @@ from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Certificate, Schedule, Urgency
+from acopt.spec.files import list_problems, load_problem
+from acopt.sweeps.frontier import Frontier
+
+__all__ = [
+    "AcoptError",
+    "AllowUnfilled",
+    "AlmgrenEtAl2005",
+    "Alpha",
+    "Bars",
+    "Certificate",
+    "Complete",
+    "Constraint",
+    "Cost",
+    "Covariance",
+    "CustomConstraint",
+    "CustomCost",
+    "DataError",
+    "DollarNeutral",
+    "ExecutionProblem",
+    "FactorModel",
+    "Frontier",
+    "HoldingBounds",
+    "ImpactCoefficients",
+    "InfeasibleError",
+    "Jerk",
+    "LinearImpact",
+    "Market",
+    "MissingExtraError",
+    "ModelError",
+    "Monotone",
+    "NoTrade",
+    "Objective",
+    "Order",
+    "Participation",
+    "PermanentImpact",
+    "Schedule",
+    "Smoothness",
+    "SolverError",
+    "SpreadCost",
+    "SquareRootImpact",
+    "TemporaryImpact",
+    "TimeGrid",
+    "TimingRisk",
+    "TrackingRisk",
+    "TradeRate",
+    "TradeSize",
+    "UnboundedError",
+    "Urgency",
+    "almgren_chriss",
+    "bps",
+    "compare",
+    "immediate",
+    "list_problems",
+    "load_problem",
+    "pov",
+    "read_bars",
+    "twap",
+    "vwap",
+]

@@ -100,12 +100,10 @@ def plot_overview(problem: ExecutionProblem, plan: Schedule, path: Target = None
     path : as in `plot_schedule`, errors too.
     points : number of schedules on the frontier.
     """
-    marks = {"TWAP": twap(problem)}
+    marks = {plan.name: problem.evaluate(plan, name=plan.name), "TWAP": twap(problem)}
     if problem.market.has_volume:
-        rate = _cap_fraction(problem.constraints)
-        marks["VWAP"] = vwap(problem)
-        marks[f"POV {100 * (rate or 0.10):.3g}%"] = pov(rate or 0.10)(problem)
-    marks[plan.name] = problem.evaluate(plan, name=plan.name)
+        rate = _cap_fraction(problem.constraints) or 0.10
+        marks |= {"VWAP": vwap(problem), f"POV {100 * rate:.3g}%": pov(rate)(problem)}
     frontier = problem.frontier(points)
     with _page(_headline(plan, plan.name), 2, path) as (figure, (left, right)):
         _draw_trades(left, plan)
@@ -265,8 +263,8 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     axes.set_ylim(0, top / size)
     what, scale = f"shares of {setting.assets[0]}" if single else "gross notional", f" ({unit})" if unit else ""
     axes.set_ylabel(f"{what} per interval{scale}")
-    cost, risk = (f"{schedule.bps(amount):.3g} bps" for amount in (schedule.expected_cost, schedule.risk))
-    axes.set_title(f"Trades: cost {cost}, risk {risk}")
+    cost, risk = schedule.bps(schedule.expected_cost), schedule.bps(schedule.risk)
+    axes.set_title(f"Trades: cost {cost:.3g} bps, risk {risk:.3g} bps" if setting.gross else "Trades")
     axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6)
     clock.dress(axes)
 
