@@ -190,8 +190,8 @@ def _constant(values: Array, what: str) -> Array:
 
 def _constant_covariance(risks: list[Term], setting: Setting) -> Array:
     """Sigma (n, n), when it is the same in every interval, from the data it was given as."""
-    cost = risks[0].cost if risks else TimingRisk()
-    model: RiskModel = cost.model(setting) if isinstance(cost, TimingRisk) else setting.market.risk
+    own = risks[0].cost if risks else None
+    model: RiskModel = own.model(setting) if isinstance(own, TimingRisk) else setting.market.risk
     n_intervals, n = setting.shape
     if model.root.ndim == 3:
         _constant(model.root, "covariance")

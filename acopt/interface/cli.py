@@ -132,7 +132,17 @@ def plan(
         _print_json({"synthetic": orders is None, **_document(answer), "comparison": _rows(table), "files": files})
     else:
         sections = [SYNTHETIC] if orders is None else []
-        typer.echo("\n\n".join([*sections, answer.summary(), _text(_by_asset(answer)), _text(table), *_written(files)]))
+        typer.echo(
+            "\n\n".join(
+                [
+                    *sections,
+                    answer.summary(),
+                    _text(_by_asset(answer)),
+                    _text(table),
+                    *(f"written: {path}" for path in files),
+                ]
+            )
+        )
 
 
 @app.command()
@@ -155,7 +165,7 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
         for name in names:
             heading = f"case {name}\n" if len(file.cases) > 1 else ""
             sections += [heading + plans[name].summary(), _expected(checks[name])]
-        typer.echo("\n\n".join([*sections, *_written(files)]))
+        typer.echo("\n\n".join([*sections, *(f"written: {path}" for path in files)]))
     if not passed:
         raise typer.Exit(1)
 
@@ -208,6 +218,8 @@ def _task(
     price, law = _urgency(urgency), _impact(impact)
     if not 0 < participation <= 1:
         raise DataError(f"--participation {participation:g}: a fraction in (0, 1] is expected; 0.1 is ten percent")
+    if spread is not None and not 0 <= spread < math.inf:
+        raise DataError(f"--spread {spread:g}: a full spread of at least 0 bps is expected")
     if (orders is None) != (bars is None):
         given, missing = ("--bars", "--orders") if orders is None else ("--orders", "--bars")
         raise DataError(f"{given} was given without {missing}; give both, or neither for the sample")
@@ -295,10 +307,6 @@ def _write(plan: Schedule, out: Path | None, plot: Path | None, draw: Callable[[
             raise DataError(f"{plot}: --out and --plot name the same file")
         contents[plot] = plotting.render(draw(), plot)
     return [str(path) for path in write_files(contents)]
-
-
-def _written(files: list[str]) -> list[str]:
-    return [f"written: {', '.join(files)}"] if files else []
 
 
 def _by_asset(plan: Schedule) -> pd.DataFrame:

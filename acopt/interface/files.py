@@ -50,7 +50,8 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
     Raises
     ------
     DataError
-        One of them cannot be written, or two of them are one file; names it. None has changed then.
+        One of them cannot be written, or two of them are one file; names it. Unless it is the renaming itself that
+        failed, none has changed then.
     """
     targets = {path: Path(os.path.realpath(path)) for path in contents}
     for path, target in targets.items():

@@ -164,7 +164,7 @@ def _headline(schedule: Schedule, name: str) -> str:
     working = np.flatnonzero(setting.remaining).tolist()
     sides = (("sell", setting.direction < 0), ("buy", setting.direction > 0))
     if len(working) == 1:
-        shares = f"{abs(setting.remaining[working[0]]):,.6g} {setting.assets[working[0]]}"
+        shares = f"{abs(setting.remaining[working[0]]):,.10g} {setting.assets[working[0]]}"
         what = "".join(f"{side} {shares}" for side, which in sides if which.any())
     else:
         size, unit = _scale(setting.gross)
@@ -265,7 +265,7 @@ def _draw_trades(axes: Axes, schedule: Schedule) -> None:
     axes.set_ylabel(f"{what} per interval{scale}")
     cost, risk = schedule.bps(schedule.expected_cost), schedule.bps(schedule.risk)
     axes.set_title(f"Trades: cost {cost:.3g} bps, risk {risk:.3g} bps" if setting.gross else "Trades")
-    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=6)
+    axes.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 0.99), ncols=6)
     clock.dress(axes)
 
 
@@ -289,7 +289,7 @@ def _cap(setting: Setting, rules: Sequence[Constraint]) -> Array | None:
             lower, upper = rule.trade_bounds(setting)
             cap = np.minimum(cap, np.where(setting.direction < 0, -lower, upper))
     cap[:, (setting.remaining == 0) & ~setting.hedges] = 0.0
-    return cap if np.isfinite(cap).all() else None
+    return cap if np.isfinite(cap).all() and any(isinstance(rule, Participation) for rule in rules) else None
 
 
 def _cap_fraction(rules: Sequence[Constraint]) -> float | None:
@@ -335,7 +335,6 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     columns = frontier.table.sort_values("risk_bps").drop_duplicates("risk_bps")
     risk, cost, price = (columns[name].to_numpy(dtype=float) for name in ("risk_bps", "cost_bps", "risk_price"))
     curve = _smooth(risk, cost, price)
-    axes.plot(*curve, color=INK, linewidth=1.8, zorder=2)
     labels = []
     for name, schedule in marks.items():
         x, y = schedule.bps(schedule.risk), schedule.bps(schedule.expected_cost)
@@ -349,10 +348,10 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
             y = float(np.interp(x, *curve))
             axes.plot(x, y, "o", markersize=4, color=INK, markerfacecolor="white", zorder=3)
             labels.append((f"{level:g}", x, y))
-    axes.margins(0.08)
     highest = max((y for _, _, y in labels), default=float(cost.max()))
-    if cost.max() > 2.0 * highest:
-        axes.set_ylim(top=1.5 * highest)
+    shown = curve[1] <= (1.5 if cost.max() > 2.0 * highest else np.inf) * highest
+    axes.plot(curve[0][shown], curve[1][shown], color=INK, linewidth=1.8, zorder=2)
+    axes.margins(0.08)
     axes.set_xlabel("risk: standard deviation of cost (bps)")
     axes.set_ylabel("expected cost (bps)")
     axes.grid(visible=True, axis="both")

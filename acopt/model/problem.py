@@ -263,8 +263,7 @@ def _state(order: Order, market: Market, terms: tuple[Term, ...], constraints: t
     for constraint in constraints:
         own = constraint.one_sided(setting)
         one_sided |= own if own is not None else False
-    eta = None if curvature is None else _mean_eta(terms, setting)
-    setting = replace(setting, one_sided=one_sided, eta=eta)
+    setting = replace(setting, one_sided=one_sided, eta=_mean_eta(terms, setting))
     for constraint in constraints:
         constraint.where(setting)
         constraint.check(setting)
@@ -274,14 +273,18 @@ def _state(order: Order, market: Market, terms: tuple[Term, ...], constraints: t
 
 
 def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
-    """Mean of tau_k C_k over open intervals (n,), unweighted costs: the eta that scales smoothness."""
-    plain = tuple(Term(None, t.cost) for t in terms if t.cost.curvature(setting) is not None)
-    curvature, _ = collect(plain, setting)
-    if curvature is None:
-        return None
-    open_ = ~setting.forbidden
-    eta = np.where(open_, curvature.diagonal * setting.durations, 0.0).sum(axis=0) / np.maximum(open_.sum(axis=0), 1)
-    return np.asarray(eta)
+    """Mean of tau_k C_k over tradable intervals (n,), of the convex trade costs: the eta that scales smoothness."""
+    eta: Array | None = None
+    count = np.maximum((~setting.forbidden).sum(axis=0), 1)
+    for term in terms:
+        c = term.cost.curvature(setting)
+        if c is None:
+            continue
+        diagonal = np.where(setting.forbidden, 0.0, c if c.ndim == 2 else np.einsum("kii->ki", c))
+        if diagonal.sum() >= 0:
+            own = (diagonal * setting.durations).sum(axis=0) / count
+            eta = own if eta is None else eta + own
+    return eta
 
 
 def _distinct(names: list[str]) -> None:

@@ -328,7 +328,7 @@ class ProblemFile:
             for asset, times, wanted, got in columns:
                 allowed = promise.allowed(wanted)
                 rows += [
-                    (table.name, quantity, asset, time, a, b, allowed, promise.origin, not abs(b - a) > allowed)
+                    (table.name, quantity, asset, time, a, b, allowed, promise.origin, abs(b - a) <= allowed)
                     for time, a, b in zip(times, wanted, got, strict=True)
                 ]
         return pd.DataFrame(rows, columns=COLUMNS)

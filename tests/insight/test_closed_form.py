@@ -107,6 +107,8 @@ DOES_NOT: dict[str, Callable[[], ac.ExecutionProblem]] = {
     "jerk": lambda: basket(plain() + ac.Jerk("1 day")),
     "custom cost": lambda: basket(plain() + ac.CustomCost(lambda p: 1e-9 * p.trades[0, 0] ** 2)),
     "custom impact": lambda: basket(type("Own", (ac.TemporaryImpact,), {})() + RISK),
+    "custom impact beside": lambda: basket(plain() + type("Own", (ac.TemporaryImpact,), {})()),
+    "may be left, at no price": lambda: basket(plain(), ac.AllowUnfilled(50.0)).update(weights={"Unfilled": 0.0}),
     "may be left": lambda: basket(plain(), ac.AllowUnfilled(50.0)),
     "cap that binds": lambda: basket(plain(), ac.Participation(0.03)),
     "window that binds": lambda: basket(plain(), ac.NoTrade(during=(1.0, 2.0))),

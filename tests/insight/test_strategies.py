@@ -356,6 +356,7 @@ def test_repeated_names_are_numbered() -> None:
     problem = basket()
     table = compare(problem, ["twap", "twap", ("twap (2)", "vwap"), twap(problem).trades, twap(problem).path.trades])
     assert table.index.tolist() == ["twap", "twap (2)", "twap (2) (2)", "trades", "trades (2)"]
+    assert compare(problem, ["twap", ("twap (2)", "vwap"), "twap"]).index.tolist() == ["twap", "twap (2)", "twap (3)"]
 
 
 def test_one_plan_needs_no_list() -> None:

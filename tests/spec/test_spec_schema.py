@@ -1,0 +1,317 @@
+"""What a problem file may not say: each mistake is refused in one line that names the file and the field."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+import acopt as ac
+from acopt.spec.files import load_problem
+
+PROBLEMS = Path(__file__).parents[2] / "problems"
+
+GOOD = """
+[problem]
+name = "good"
+title = "Two stocks"
+source = { author = "tests", year = 2024 }
+
+[grid]
+horizon = 2
+periods = 4
+
+[[asset]]
+label = "A"
+price = 50.0
+initial = 1000
+
+[[asset]]
+label = "B"
+price = 20.0
+target = 3000
+
+[market]
+volume = 1e5
+covariance = { volatility = { A = 0.5, B = 0.25 } }
+
+[[cost]]
+type = "TemporaryImpact"
+eta = { A = 1e-5, B = 1e-6 }
+
+[[cost]]
+type = "TimingRisk"
+weight = 1e-6
+
+[[constraint]]
+type = "Participation"
+maximum = 0.5
+
+[[case]]
+name = "one"
+"""
+
+
+def load(tmp_path, text):
+    """Load a text as a file."""
+    path = tmp_path / "bad.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_problem(path)
+
+
+def refused(tmp_path, text, error=ac.DataError):
+    """Return the message with which a text is refused, which must be one line and start with the file."""
+    with pytest.raises(error) as caught:
+        load(tmp_path, text)
+    message = str(caught.value)
+    assert message.startswith(str(tmp_path / "bad.toml")), message
+    assert "\n" not in message
+    return message.removeprefix(f"{tmp_path / 'bad.toml'}: ")
+
+
+def test_the_good_file_is_good(tmp_path):
+    plan = load(tmp_path, GOOD).solve()
+    assert plan.certificate is not None
+    assert plan.trades["B"].sum() == pytest.approx(3000)
+
+
+COST = 'type = "TemporaryImpact"\neta = { A = 1e-5, B = 1e-6 }'
+RISK = 'type = "TimingRisk"\nweight = 1e-6'
+RULE = 'type = "Participation"\nmaximum = 0.5'
+GRID = "horizon = 2\nperiods = 4"
+COVARIANCE = "covariance = { volatility = { A = 0.5, B = 0.25 } }"
+EXPECTED = GOOD + "[case.expected]\n"
+
+MISTAKES = [
+    # unknown keys, at every depth
+    (GOOD.replace("[market]", "[markets]"), "markets: unknown key; accepted are problem, grid, asset, market"),
+    (GOOD.replace("eta = {", "etta = {"), "cost[0].etta: unknown key; accepted are name, weight, type, eta"),
+    (GOOD.replace("maximum", "maximun"), "constraint[0].maximun: unknown key"),
+    (GOOD.replace("price = 20.0", "prize = 20.0"), "asset[1].prize: unknown key"),
+    (GOOD.replace("volatility", "volatilty"), "market.covariance.volatilty: unknown key"),
+    (
+        EXPECTED + "profit = { value = 1.0, relative = 1e-9, origin = 'derived' }",
+        "case[0].expected.profit: unknown key",
+    ),
+    # unknown types
+    (
+        GOOD.replace('"TemporaryImpact"', '"TemporalImpact"'),
+        "cost[0]: 'type' = 'TemporalImpact' is not known; accepted are Te",
+    ),
+    (GOOD.replace('"Participation"', '"Partizipation"'), "constraint[0]: 'type' = 'Partizipation' is not known"),
+    (
+        GOOD.replace("volume = 1e5", 'volume = 1e5\nimpact = { model = "X" }'),
+        "market.impact: 'model' = 'X' is not known",
+    ),
+    (GOOD.replace('type = "TimingRisk"\n', ""), "cost[1]: its 'type' is missing"),
+    # missing
+    (GOOD.replace('title = "Two stocks"\n', ""), "problem.title: missing"),
+    (GOOD.replace("[grid]\nhorizon = 2\nperiods = 4\n", ""), "grid: missing"),
+    (GOOD.replace("price = 50.0\n", ""), "asset[0].price: missing"),
+    (GOOD.replace("maximum = 0.5", ""), "constraint[0].maximum: missing"),
+    (re.sub(r"\[\[asset\]\].*(?=\[market\])", "", GOOD, flags=re.DOTALL), "asset: missing"),
+    (GOOD.replace('name = "one"', ""), "case[0].name: missing"),
+    (EXPECTED + "variance = { value = 1.0, relative = 1e-9 }", "case[0].expected.variance.origin: missing"),
+    # types
+    (GOOD.replace("periods = 4", "periods = 4.5"), "grid.periods: 4.5 is not accepted; expected is a valid integer"),
+    (GOOD.replace("price = 50.0", 'price = "50"'), "asset[0].price: '50' is not accepted; expected is a valid number"),
+    (GOOD.replace("price = 50.0", "price = true"), "asset[0].price: True is not accepted"),
+    (GOOD.replace('label = "A"', "label = 1"), "asset[0].label: 1 is not accepted; expected is a valid text"),
+    (GOOD.replace('label = "A"', 'label = " "'), "asset[0].label: ' ' is not accepted"),
+    (GOOD.replace("A = 1e-5,", 'A = "tiny",'), "cost[0].eta.A: 'tiny' is not accepted; expected is a valid number or"),
+    (GOOD.replace("A = 1e-5,", "A = [1, 2, 'x', 4],"), "cost[0].eta.A[2]: 'x' is not accepted"),
+    (GOOD.replace("volume = 1e5", "volume = [1, [2], 3, 4]"), "market.volume[1]: [2] is not accepted"),
+    (GOOD.replace("[market]\n", "[[market]]\n"), "market: "),
+    (GOOD.replace("horizon = 2", "horizon = 1" + "0" * 400), "grid.horizon: 1000000"),
+    # values
+    (
+        GOOD.replace("price = 50.0", "price = -50.0"),
+        "asset[0].price: -50.0 is not accepted; expected is greater than 0",
+    ),
+    (GOOD.replace("price = 50.0", "price = nan"), "asset[0].price: nan is not accepted; expected is a finite number"),
+    (GOOD.replace("initial = 1000", "initial = inf"), "asset[0].initial: inf is not accepted"),
+    (
+        GOOD.replace("A = 1e-5,", "A = -1e-5,"),
+        "cost[0].eta.A: -1e-05 is not accepted; expected is greater than or equal to 0",
+    ),
+    (GOOD.replace("weight = 1e-6", "weight = -1e-6"), "cost[1].weight: -1e-06 is not accepted"),
+    (GOOD.replace("horizon = 2", "horizon = 0"), "grid.horizon: 0 is not accepted"),
+    (GOOD.replace("periods = 4", "periods = 0"), "grid: TimeGrid.uniform: periods=0; a positive integer is accepted"),
+    # combinations
+    (
+        GOOD.replace(GRID, "horizon = 2"),
+        "grid: expected is horizon and periods, or edges, or bar and date; given: horizon",
+    ),
+    (GOOD.replace(GRID, GRID + "\nedges = [0, 1, 2]"), "grid: expected is horizon and periods, or edges"),
+    (GOOD.replace(GRID, GRID + "\nstart = 09:45:00"), "grid.start: not accepted"),
+    (GOOD.replace(GRID, 'date = 2019-02-15\nbar = "30min"\nunit = "hour"'), "grid.unit: not accepted"),
+    (GOOD.replace(GRID, 'date = 2019-02-15\nbar = "17min"'), "grid: TimeGrid.session"),
+    (GOOD.replace(GRID, "edges = [0, 2, 1]"), "grid: "),
+    (GOOD.replace("volatility =", "specific_variance ="), "market.covariance: expected is matrix, or volatility, or"),
+    (GOOD.replace("target = 3000", "target = 3000\nhedge = true"), "asset[1].hedge: a hedge starts and ends flat"),
+    (GOOD.replace("target = 3000", "spread = 0.01"), "asset[1]: give spread (currency) or spread_bps, for all assets"),
+    (
+        GOOD.replace("price = 50.0", "price = 50.0\nspread = 0.01\nspread_bps = 2"),
+        "asset[0]: give spread (currency) or",
+    ),
+    (GOOD + "[case.solve]\nrisk_price = 0.3\npov = 0.1", "case[0].solve: expected is risk_price, or risk_bps"),
+    (GOOD + "trades = { A = 1.0, B = 1.0 }\n[case.solve]\nrisk_price = 0.3", "case[0].solve: given trades are priced"),
+    (GOOD.replace(COST, 'type = "Jerk"'), "cost[0]: expected is scale, or mu; given: none of them"),
+    (GOOD.replace(COST, 'type = "Jerk"\nscale = 1.0\nderivative = 1'), "cost[0].derivative: Jerk is derivative 2"),
+    (GOOD.replace(COST, 'type = "Alpha"\nbps = 3'), "cost[0]: expected is drift, or bps and half_life; given: bps"),
+    (
+        EXPECTED + "variance = { value = 1.0, relative = 1e-9, absolute = 1.0, origin = 'derived' }",
+        "case[0].expected.variance: expected is absolute, or relative; given: absolute, relative",
+    ),
+    (
+        EXPECTED + "variance = { value = 1.0, relative = 1e-9, origin = 'acopt itself' }",
+        "case[0].expected.variance.origin: 'acopt itself' is not accepted; expected is 'printed', 'derived' or 'indep",
+    ),
+    # labels, lengths, names
+    (GOOD.replace("A = 1e-5, B = 1e-6", "A = 1e-5"), "cost[0].eta: no value for B; given: A"),
+    (GOOD.replace("A = 1e-5,", "A = [1, 2, 3],"), "cost[0].eta.A: a list of 3 was given for 4 intervals"),
+    (GOOD.replace("volume = 1e5", "volume = [1, 2, 3]"), "market.volume: a list of 3 was given for 4 intervals"),
+    (GOOD.replace("A = 0.5, B", "C = 0.5, B"), "market.covariance.volatility: no value for A; given: C, B"),
+    (GOOD.replace('label = "B"', 'label = "A"'), "asset: two are labelled 'A'; labels must differ"),
+    (GOOD + '[[case]]\nname = "one"', "case: two are called 'one'; names must differ"),
+    (GOOD + '[[constraint]]\ntype = "Participation"\nmaximum = 0.3', "constraint[1]: two are called 'Participation'"),
+    (
+        GOOD + "weights = { TimingRisks = 1.0 }",
+        "case 'one', weights.TimingRisks: no cost is called that; there are Temp",
+    ),
+    (GOOD + "weights = { TimingRisk = -1.0 }", "case[0].weights.TimingRisk: -1.0 is not accepted"),
+    (GOOD + "trades = { A = [1, 2], B = 1.0 }", "case 'one', trades.A: a list of 2 was given for 4 intervals"),
+    (GOOD + '[[case.cost]]\ntype = "Alpha"\ndrift = { A = 1.0 }', "case 'one', cost[0].drift: no value for B"),
+    (
+        EXPECTED + "terms.Spread = { value = 1.0, relative = 1e-9, origin = 'derived' }",
+        "case 'one', expected.terms.Spread: no cost is called that",
+    ),
+    (
+        EXPECTED + "remaining = { value = { A = [1, 2] }, relative = 1e-9, origin = 'derived' }",
+        "case 'one', expected.remaining.value.A: a list of 2 was given for 5 edges",
+    ),
+    (
+        EXPECTED + "trades = { value = { C = [1, 2, 3, 4] }, relative = 1e-9, origin = 'derived' }",
+        "case 'one', expected.trades.value.C: no such asset; there are A, B",
+    ),
+    (
+        EXPECTED + "remaining = { value = [1, 2, 3, 4, 5], relative = 1e-9, origin = 'derived' }",
+        "case 'one', expected.remaining.value: a list was given; expected is a table of lists by asset (A, B)",
+    ),
+    # data that the terms themselves refuse, with the place of the term
+    (
+        GOOD.replace("eta = { A = 1e-5, B = 1e-6 }", "eta = 1e-6"),
+        "cost[0]: TemporaryImpact eta: the scalar 1e-06 is in price u",
+    ),
+    (GOOD.replace(RULE, 'type = "TradeSize"\nlower = 5.0\nupper = 1.0'), "constraint[0]: TradeSize: the lower bound 5"),
+    (GOOD.replace(RULE, 'type = "TradeSize"\nlower = nan'), "constraint[0]: TradeSize lower is nan"),
+    (GOOD.replace(RULE, 'type = "NoTrade"\nduring = [0.3, 0.5]'), "constraint[0]: 0.3 is not an edge"),
+    (GOOD.replace(RULE, 'type = "NoTrade"'), "constraint[0]: NoTrade: name a window"),
+    (
+        GOOD.replace(COVARIANCE, "covariance = { matrix = [[1, 2], [2, 1]] }"),
+        "market.covariance: covariance is not positive",
+    ),
+    (
+        GOOD.replace(COVARIANCE, "covariance = { matrix = [[1, 0], [0.5, 1]] }"),
+        "market.covariance: covariance is not symm",
+    ),
+    (
+        GOOD.replace(COVARIANCE, "covariance = { matrix = [[1, 0]] }"),
+        "market.covariance.matrix: a list of 1 was given for 2 r",
+    ),
+    (
+        GOOD.replace("0.25 } }", "0.25 }, correlation = [[2.0, 0.0], [0.0, 1.0]] }"),
+        "market.covariance.correlation: a number on its diagonal is not 1",
+    ),
+    (
+        GOOD.replace(
+            "volume = 1e5", 'volume = 0.0\nimpact = { model = "LinearImpact", bps = 1.0, permanent_bps = 1.0 }'
+        ),
+        "market.impact: volume is 0 in every interval for A",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES, ids=[message[:50] for _, message in MISTAKES])
+def test_a_mistake_is_refused_with_its_place(tmp_path, text, message):
+    assert text != GOOD
+    assert refused(tmp_path, text).startswith(message)
+
+
+LACKS = [
+    (GOOD.replace("eta = { A = 1e-5, B = 1e-6 }", ""), "cost[0]: TemporaryImpact"),
+    (GOOD.replace("volume = 1e5\n", ""), "constraint[0]: the market has no volume"),
+    (GOOD.replace(COVARIANCE, ""), "cost[1]: the market has no covariance"),
+    (GOOD.replace(RULE, RULE + '\nassets = ["A", "C"]'), "constraint[0]: Participation: assets= names 'C'"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), LACKS, ids=[message[:40] for _, message in LACKS])
+def test_what_only_the_user_can_state_is_asked_for_with_its_place(tmp_path, text, message):
+    assert refused(tmp_path, text, ac.ModelError).startswith(message)
+
+
+def test_problems_that_are_not_convex_name_the_file_and_the_case(tmp_path):
+    file = load(tmp_path, GOOD + '[[case.cost]]\ntype = "PermanentImpact"\ngamma = { A = 1.0, B = 0.0 }')
+    with pytest.raises(
+        ac.ModelError, match=r"bad\.toml: case 'one': the quadratic cost of trades is not convex"
+    ) as caught:
+        file.problem()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[grid\n", "line 1"),
+        (GOOD + "\nx = = 1", "line 4"),
+        ('a = "b', "line 1"),
+        ("[" * 5000, "TOML"),
+        ("a = 1\na = 2", "line 2"),
+    ],
+)
+def test_what_is_not_toml_names_the_line(tmp_path, text, message):
+    assert message in refused(tmp_path, text)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ac.DataError, match="cannot be read as TOML"):
+        load_problem(path)
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path):
+    (tmp_path / "folder.toml").mkdir()
+    with pytest.raises(ac.DataError, match="cannot be read"):
+        load_problem(tmp_path / "folder.toml")
+    with pytest.raises(ac.DataError, match="no such file"):
+        load_problem(tmp_path / "none.toml")
+
+
+def test_damaged_files_give_an_error_of_acopt_or_a_problem(tmp_path):
+    rng = random.Random(7)  # noqa: S311
+    tokens = ["1e400", "-1", "nan", "inf", '"x"', "true", "[]", "{}", "[[]]", "[1, 2]", "{ A = 1 }", "0", "1979-05-27"]
+    texts = [path.read_text(encoding="utf-8") for path in sorted(PROBLEMS.glob("*.toml"))]
+    outcomes = set()
+    for _ in range(300):
+        lines = rng.choice(texts).split("\n")
+        for _ in range(rng.randint(1, 3)):
+            k = rng.randrange(len(lines))
+            name, equals, _ = lines[k].partition(" = ")
+            if equals and rng.random() < 0.7:
+                lines[k] = f"{name} = {rng.choice(tokens)}"
+            elif rng.random() < 0.5:
+                del lines[k]
+            else:
+                lines.insert(k, lines[rng.randrange(len(lines))])
+        try:
+            load(tmp_path, "\n".join(lines))
+            outcomes.add("read")
+        except ac.AcoptError as error:
+            outcomes.add("refused")
+            assert "\n" not in str(error)  # noqa: PT017
+            assert str(error).startswith(str(tmp_path))  # noqa: PT017
+    assert outcomes == {"read", "refused"}
