@@ -79,7 +79,9 @@ if find_spec("matplotlib"):
     axes = figure.subplots()
     for name, plan in plans.items():
         axes.stairs(-plan.rates["asset"] / 1e3, np.linspace(9.75, 15.75, grid.periods + 1), label=name, linewidth=1.6)
-    axes.set(xlabel="hour of the day", ylabel="thousand shares sold per session", title="A longer scale, a rounder rate")
+    axes.set(
+        xlabel="hour of the day", ylabel="thousand shares sold per session", title="A longer scale, a rounder rate"
+    )
     axes.legend(title="jerk scale", frameon=False)
     figure.savefig(folder / "jerk.png", dpi=120)
     print(f"Written: {folder / 'jerk.png'}")

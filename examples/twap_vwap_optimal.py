@@ -43,6 +43,8 @@ error = float(np.abs(sold["optimum"] - formula).max() / shares)
 cost = {name: plan.expected_cost for name, plan in plans.items()}
 print(f"The closed form costs {cheapest:,.2f}, the optimum found {cost['optimum']:,.2f}.")
 print(f"No trade differs from the closed form by more than {error:.0e} of the order.")
-print(f"TWAP costs {cost['twap'] / cheapest - 1:.0%} more than the optimum, VWAP {cost['vwap'] / cheapest - 1:.0%} more.")
+print(
+    f"TWAP costs {cost['twap'] / cheapest - 1:.0%} more than the optimum, VWAP {cost['vwap'] / cheapest - 1:.0%} more."
+)
 if error > 1e-9 or not cost["optimum"] < cost["twap"] < cost["vwap"]:
     raise SystemExit("the optimum is not the closed form")

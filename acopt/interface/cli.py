@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
@@ -131,18 +131,8 @@ def plan(
     if as_json:
         _print_json({"synthetic": orders is None, **_document(answer), "comparison": _rows(table), "files": files})
     else:
-        sections = [SYNTHETIC] if orders is None else []
-        typer.echo(
-            "\n\n".join(
-                [
-                    *sections,
-                    answer.summary(),
-                    _text(_by_asset(answer)),
-                    _text(table),
-                    *(f"written: {path}" for path in files),
-                ]
-            )
-        )
+        head = [SYNTHETIC] if orders is None else []
+        _print_text([*head, answer.summary(), _text(_by_asset(answer)), _text(table)], files)
 
 
 @app.command()
@@ -163,9 +153,8 @@ def solve(problem: Target, case: CaseName = None, out: Out = None, plot: Plot = 
     else:
         sections = [f"{file.title}\n{file.source}"]
         for name in names:
-            heading = f"case {name}\n" if len(file.cases) > 1 else ""
-            sections += [heading + plans[name].summary(), _expected(checks[name])]
-        typer.echo("\n\n".join([*sections, *(f"written: {path}" for path in files)]))
+            sections += [f"case {name}\n" * (len(file.cases) > 1) + plans[name].summary(), _expected(checks[name])]
+        _print_text(sections, files)
     if not passed:
         raise typer.Exit(1)
 
@@ -198,7 +187,7 @@ def compare(
     if as_json:
         _print_json({"synthetic": problem is None and orders is None, "comparison": _rows(table)})
     else:
-        typer.echo("\n\n".join([*title, _text(table)]))
+        _print_text([*title, _text(table)])
 
 
 @app.command()
@@ -224,8 +213,7 @@ def _task(
         given, missing = ("--bars", "--orders") if orders is None else ("--orders", "--bars")
         raise DataError(f"{given} was given without {missing}; give both, or neither for the sample")
     if orders is None or bars is None:
-        made = sample()
-        history_bars, order = made.bars, made.order
+        history_bars, order = (made := sample()).bars, made.order
     else:
         order = Order.from_frame(orders)
         history_bars = _bars(bars, order, orders)
@@ -379,6 +367,10 @@ def _document(plan: Schedule) -> dict[str, Any]:
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
     named = table.reset_index() if table.index.name else table
     return [dict(zip(named.columns, row, strict=True)) for row in named.itertuples(index=False)]
+
+
+def _print_text(sections: Iterable[str], files: Sequence[str] = ()) -> None:
+    typer.echo("\n\n".join([*sections, *([f"written: {', '.join(files)}"] if files else [])]))
 
 
 def _print_json(document: Mapping[str, Any]) -> None:

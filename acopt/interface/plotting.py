@@ -178,10 +178,8 @@ def _headline(schedule: Schedule, name: str) -> str:
 
 def _scale(value: float) -> tuple[float, str]:
     """Return a divisor and its letter: thousands, millions, billions."""
-    for size, unit in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return size, unit
-    return 1.0, ""
+    units = ((1e9, "bn"), (1e6, "M"), (1e3, "k"))
+    return next(((size, unit) for size, unit in units if abs(value) >= size), (1.0, ""))
 
 
 @dataclass(frozen=True)
@@ -351,7 +349,7 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     highest = max((y for _, _, y in labels), default=float(cost.max()))
     shown = curve[1] <= (1.5 if cost.max() > 2.0 * highest else np.inf) * highest
     axes.plot(curve[0][shown], curve[1][shown], color=INK, linewidth=1.8, zorder=2)
-    axes.margins(0.08)
+    axes.margins(0.1)
     axes.set_xlabel("risk: standard deviation of cost (bps)")
     axes.set_ylabel("expected cost (bps)")
     axes.grid(visible=True, axis="both")
@@ -396,3 +394,5 @@ def _place(axes: Axes, labels: Sequence[tuple[str, float, float]], bold: set[str
             return float(inside + 100 * sum(box.overlaps(other) for other in taken) + 200 * out)
 
         taken.append(stand(*min(PLACES, key=covered)))
+        if name not in bold and any(taken[-1].overlaps(other) for other in taken[:-1]):
+            text.remove()

@@ -213,6 +213,10 @@ def test_a_zero_order_says_so_without_noise() -> None:
         assert not {"done", "participation", "binding", "impact law", "closed form"} & set(found)
 
 
+def test_a_zero_order_is_not_held_against_the_closed_form() -> None:
+    assert "closed form" not in facts(stock(0.0).evaluate(np.zeros((5, 1))))
+
+
 def test_a_solved_zero_order_and_a_hedge_leg() -> None:
     nothing = ac.Order({"A": 0.0}) + ac.Order.hedge("B")
     market = ac.Market(GRID, PRICE, volume=VOLUME, covariance=SIGMA, impact=ac.SquareRootImpact(1.0))
