@@ -2,8 +2,8 @@
 Plan a day's trading on real bars.
 
 Reads a folder of intraday bars (one CSV a symbol, `JPM_15min.csv`: datetime, open, high, low, close, volume),
-learns volume, risk and price from the sessions before the last one, and plans twelve buys and sells for that
-last session: at most 10% of the volume, dollar neutral all day, one pair kept in step, at neutral urgency.
+learns volume and risk from the sessions before the last one, and plans up to twelve buys and sells for that last
+session: at most 10% of the volume, dollar neutral all day, one pair kept in step, at neutral urgency.
 Without a folder it uses the project's test data where they are, else a synthetic sample, and says which.
 
 Run: python examples/plan_real_bars.py [DIR] [--out FOLDER]
@@ -14,6 +14,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+import cvxpy as cp
 import pandas as pd
 
 import acopt as ac
@@ -76,7 +77,7 @@ market = ac.Market.from_bars(
     impact=ac.AlmgrenEtAl2005(),
 )
 sells = [name for name in names if sides[name] == "sell"]
-slow, fast = ("JPM", "BAC") if {"JPM", "BAC"} <= set(sells) else sells[:2]
+one, other = ("JPM", "BAC") if {"JPM", "BAC"} <= set(sells) else sells[:2]
 problem = ac.ExecutionProblem(
     order,
     market,
@@ -85,7 +86,7 @@ problem = ac.ExecutionProblem(
         ac.Participation(0.10),
         ac.Monotone(),
         ac.DollarNeutral(0.02),  # what is left stays within 2% of the basket's value
-        ac.CustomConstraint(lambda p: p.done(slow) <= p.done(fast) + 0.1, name="pair"),
+        ac.CustomConstraint(lambda p: cp.abs(p.done(one) - p.done(other)) <= 0.02, name="pair"),
     ],
 )
 
@@ -101,8 +102,10 @@ columns = ["cost_bps", "risk_bps", "cost + 0.3 risk", "max_participation", "rule
 print(comparison[columns].round(3).to_string(), end="\n\n")
 
 net = (plan.remaining * market.price).sum(axis=1).abs().max()
-lead = (1 - plan.remaining / order.remaining).eval(f"`{slow}` - `{fast}`").max()
-print(f"Net value of what is left: at most {net:,.0f}. {slow} is ahead of {fast} by at most {lead:.1%} of the order.")
+done = 1 - plan.remaining / order.remaining
+apart = (done[one] - done[other]).abs().max()
+print(f"Net value of what is left: at most {net:,.0f}, {net / plan.setting.gross:.1%} of the basket.")
+print(f"{one} and {other} are never more than {apart:.1%} of their orders apart.")
 
 # ---------------------------------------------------------------------------------------------------------
 # 5. What a desk takes away.

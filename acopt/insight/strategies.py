@@ -9,23 +9,21 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from acopt.constraints.trading import Complete
 from acopt.errors import DataError, ModelError
 from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
 from acopt.market.labels import Array, Data
+from acopt.model.algebra import Term
 from acopt.model.frames import time_of_fraction
 from acopt.model.problem import ExecutionProblem
-from acopt.model.schedule import FINISHED, TOLERANCE, Schedule
+from acopt.model.schedule import FINISHED, Pricing, Schedule
 from acopt.model.setting import Mask, Setting
 
-__all__ = ["POV", "almgren_chriss", "broken_rules", "compare", "immediate", "pov", "time_done", "twap", "vwap"]
+__all__ = ["POV", "almgren_chriss", "compare", "immediate", "pov", "time_done", "twap", "vwap"]
 
 Strategy: TypeAlias = Callable[[ExecutionProblem], Schedule]
 Plan: TypeAlias = "Schedule | str | Strategy | pd.DataFrame | Array | tuple[str, Any]"
 
-CLOSED = "closed intervals"
-"""How the rule is called that nothing trades where nothing can."""
 DUST = 1e-12
 """Part of an order below which what is left is the rounding of a sum."""
 
@@ -203,7 +201,8 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
     -------
     DataFrame
         Indexed by plan (a repeated name gets a number): `cost_bps` and `risk_bps` of gross arrival
-        notional; `objective`, currency; `finish`, when 99% of the gross notional is done, a timestamp (to
+        notional; `objective`, currency, a risk weight that the problem leaves open being that of the first
+        Schedule which has one; `finish`, when 99% of the gross notional is done, a timestamp (to
         the second) where the grid has them, else the grid's unit from t_0, missing if never;
         `max_participation`, NaN without volume; `rules_broken`, names, "" if none.
 
@@ -212,7 +211,10 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
     DataError
         A plan is not one of these, or its labels or numbers do not fit the problem; names the plan.
     """
-    schedules = [_schedule(problem, plan, name) for name, plan in _listed(plans)]
+    listed = list(_listed(plans))
+    pricing = _with_open_weights(problem, [plan for _, plan in listed if isinstance(plan, Schedule)])
+    schedules = [_schedule(problem, plan, name) for name, plan in listed]
+    schedules = [Schedule(s.path, pricing, name=s.name) for s in schedules]
     names = _distinct([schedule.name for schedule in schedules])
     table = pd.DataFrame(
         {
@@ -227,26 +229,23 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
     finish = [time_done(s, FINISHED) for s in schedules]
     table["finish"] = pd.Series(finish, index=table.index, dtype=float if stamps is None else stamps.dtype)
     table["max_participation"] = np.array([max_participation(s) for s in schedules], dtype=float)
-    table["rules_broken"] = pd.Series([", ".join(broken_rules(s)) for s in schedules], index=table.index, dtype=object)
+    table["rules_broken"] = pd.Series([", ".join(s.rules_broken) for s in schedules], index=table.index, dtype=object)
     return table
 
 
-def broken_rules(schedule: Schedule) -> dict[str, float]:
-    """
-    Return the largest violation of every rule that a schedule breaks, the unwritten ones included.
-
-    Beside `Schedule.rules_broken`: "Complete", shares left where the order must be finished, and "closed
-    intervals", shares traded where nothing can trade (at night, or without volume).
-    """
-    path, setting, stated = schedule.path, schedule.setting, schedule.rules_broken
-    unwritten = {}
-    if setting.forbidden.any():
-        unwritten[CLOSED] = float(np.abs(path.trades[setting.forbidden]).max())
-    named = [rule.name for rule in schedule.pricing.constraints if isinstance(rule, Complete)]
-    if setting.complete and not any(name in stated for name in named):
-        unwritten[Complete.__name__] = float(np.abs(path.remaining[-1]).max())
-    reach = TOLERANCE * (setting.size or 1.0)
-    return {**stated, **{name: size for name, size in unwritten.items() if size > reach}}
+def _with_open_weights(problem: ExecutionProblem, plans: list[Schedule]) -> Pricing:
+    """The problem's pricing; a weight it leaves open is that of the first plan which has it."""
+    pricing = problem.pricing
+    chosen: dict[str, float] = {}
+    for plan in plans:
+        for term in plan.pricing.terms:
+            if term.weight is not None:
+                chosen.setdefault(term.cost.name, term.weight)
+    terms = tuple(
+        Term(chosen.get(t.cost.name), t.cost) if t.weight is None and t.cost.kind == "risk" else t
+        for t in pricing.terms
+    )
+    return Pricing(terms, pricing.constraints)
 
 
 def max_participation(schedule: Schedule) -> float:

@@ -11,7 +11,7 @@ import pandas as pd
 from acopt.constraints.trading import Participation
 from acopt.costs.impact import TemporaryImpact
 from acopt.insight.closed_form import distance_from_closed_form
-from acopt.insight.strategies import broken_rules, max_participation, time_done
+from acopt.insight.strategies import max_participation, time_done
 from acopt.market.impact_models import AlmgrenEtAl2005, SquareRootImpact
 from acopt.model.algebra import Constraint
 from acopt.model.schedule import FINISHED, Schedule, term_weight
@@ -182,7 +182,7 @@ def _rules(schedule: Schedule) -> Iterator[Line]:
             text += f" ({where.sum():,} of {free.sum():,} trades, {_count(where.any(axis=0).sum(), 'asset')})"
         yield "binding", text
     units = {rule.name: rule.unit for rule in schedule.pricing.constraints}
-    for name, size in broken_rules(schedule).items():
+    for name, size in schedule.rules_broken.items():
         yield "broken", f"{name}, by up to {_amount(size)} {units.get(name, 'shares')}"
 
 

@@ -16,7 +16,7 @@ from scipy.interpolate import CubicHermiteSpline
 
 from acopt.constraints.trading import Participation
 from acopt.errors import DataError
-from acopt.insight.strategies import broken_rules, pov, time_done, twap, vwap
+from acopt.insight.strategies import pov, time_done, twap, vwap
 from acopt.interface.files import require, write_bytes
 from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
@@ -337,7 +337,7 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     for name, schedule in marks.items():
         x, y = schedule.bps(schedule.risk), schedule.bps(schedule.expected_cost)
         marker, color = MARKERS.get(name.lower().partition(" ")[0], ("o", PLAN))
-        fill, size = "white" if broken_rules(schedule) else color, 9.0 if marker == "o" else 7.0
+        fill, size = "white" if schedule.rules_broken else color, 9.0 if marker == "o" else 7.0
         axes.plot(x, y, marker, markersize=size, color=color, markerfacecolor=fill, markeredgewidth=1.6, zorder=4)
         labels.append((name, x, y))
     for level in PRICES:
@@ -353,7 +353,7 @@ def _draw_frontier(axes: Axes, frontier: Frontier, marks: Mapping[str, Schedule]
     axes.set_xlabel("risk: standard deviation of cost (bps)")
     axes.set_ylabel("expected cost (bps)")
     axes.grid(visible=True, axis="both")
-    hollow = "; hollow: breaks a rule" if any(broken_rules(each) for each in marks.values()) else ""
+    hollow = "; hollow: breaks a rule" if any(each.rules_broken for each in marks.values()) else ""
     _subtitle(axes, "Cost against risk", f"dots: price of risk, bp of cost for 1 bp of risk{hollow}")
     _place(axes, labels, set(marks), np.column_stack(curve))
 

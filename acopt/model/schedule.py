@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 FINISHED = 0.99
 TOLERANCE = 1e-9
+COMPLETE, CLOSED = "Complete", "closed intervals"
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,20 @@ class Schedule(Frames):
 
     @cached_property
     def rules_broken(self) -> dict[str, float]:
-        """Largest violation of each constraint that is broken beyond the contract, in its own unit."""
-        found = violations(self.path, self.pricing.constraints)
-        return {c.name: found[c.name] for c in self.pricing.constraints if found[c.name] > slack(c, self.path)}
+        """
+        Largest violation of each rule that is broken beyond the contract, in its own unit.
+
+        Beside the constraints: "Complete", shares left where the order must be finished, and "closed
+        intervals", shares traded where nothing can trade (at night, or without volume).
+        """
+        path, setting, rules = self.path, self.setting, self.pricing.constraints
+        found = violations(path, rules)
+        broken = {c.name: found[c.name] for c in rules if found[c.name] > slack(c, path)}
+        unwritten = {CLOSED: float(np.abs(path.trades[setting.forbidden]).max(initial=0.0))}
+        if setting.complete:
+            unwritten[COMPLETE] = float(np.abs(path.remaining[-1]).max(initial=0.0))
+        reach = TOLERANCE * (setting.size or 1.0)
+        return {**broken, **{k: v for k, v in unwritten.items() if v > reach and k not in broken}}
 
     def bps(self, amount: float) -> float:
         """Amount in basis points of gross arrival notional; NaN for a zero order."""

@@ -123,6 +123,7 @@ class Solver:
     ) -> Certificate:
         path, setting, rules = plan.path, plan.setting, plan.pricing.constraints
         scale, floor = self._scales(plan)
+        floor = floor or 1.0  # a zero order has no size of its own: one unit of currency
         broken = violations(path, rules)
         left = float(np.abs(path.remaining[-1]).max(initial=0.0)) if setting.complete else 0.0
         relative = max([left / (setting.size or 1.0), *(broken[c.name] / unit_size(c, path) for c in rules)])
@@ -135,7 +136,7 @@ class Solver:
             gap_scale=scale,
             violation=relative,
             violations=broken,
-            objective_difference=off / max(size, floor, 1e-300),
+            objective_difference=off / max(size, floor),
             conic=found.conic,
             dual_residual=found.proof.dual_residual,
             solver=solution.solver,
@@ -174,9 +175,7 @@ class Solver:
             names.update(bounding(state.constraints, state.setting, k, i))
         return sorted(names)
 
-    def _verify_claim(
-        self, program: CanonicalProgram, engine: Engine, primary: Indices, state: State
-    ) -> None:
+    def _verify_claim(self, program: CanonicalProgram, engine: Engine, primary: Indices, state: State) -> None:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
         conflict = engine.infeasible_rows()
         if conflict is not None:

@@ -61,7 +61,7 @@ COSTS = {
     "permanent, diagonal": lambda g, o: ac.TemporaryImpact(ETA) + ac.PermanentImpact(per_asset(A=4e-8, B=8e-6, C=6e-7)),
     "permanent, half": lambda g, o: 2.0 * ac.PermanentImpact(GAMMA, own="half") + ac.TemporaryImpact(ETA),
     "permanent, cross and cross": lambda g, o: (
-        ac.TemporaryImpact(builders.cross_impact(o.assets)) + 0.5 * ac.PermanentImpact(0.005 * GAMMA)
+        ac.TemporaryImpact(builders.cross_impact(o.assets)) + 0.005 * ac.PermanentImpact(GAMMA)
     ),
     "spread, market": lambda g, o: 2.0 * ac.SpreadCost(),
     "spread, both": lambda g, o: ac.SpreadCost(per_interval(g, per_asset(A=0.01, B=0.05, C=0.02))),

@@ -158,10 +158,26 @@ class TestRefusals:
                 ac.CustomCost(lambda p: cp.sum_squares(p.participation)),
             )
 
-    @pytest.mark.xfail(strict=True, reason="CVXPY's own SolverError escapes (solving/canonical.py): no conic programs yet")
-    def test_a_cone_is_solved_or_refused_by_name(self):
-        with pytest.raises(AcoptError):
-            problem(ac.CustomCost(lambda p: cp.norm(p.asset("A").trades, 2))).solve()
+
+class TestCones:
+    """What is not a quadratic program is solved as a cone program, and says so."""
+
+    def test_a_norm_is_solved_to_its_minimum(self):
+        asked = problem(5e-2 * ac.CustomCost(lambda p: cp.norm(p.asset("A").trades, 2)), kind="sell one")
+        plan = asked.solve()
+        assert plan.certificate.conic
+        rng = np.random.default_rng(0)
+        for size in (1.0, 10.0, 100.0):
+            nudge = rng.normal(size=(5, 1)) * size
+            nudge -= nudge.mean()
+            assert asked.evaluate(plan.path.trades + nudge).objective >= plan.objective * (1 - 1e-7)
+        with pytest.raises(AcoptError, match="OSQP"):
+            asked.solve(solver="OSQP")
+
+    def test_a_rule_that_is_a_cone(self):
+        rule = ac.CustomConstraint(lambda p: cp.norm(p.asset("A").trades, 2) <= 4_100.0, name="ball")
+        plan = problem(1e-6 * ac.TimingRisk(), kind="sell one", rules=[rule]).solve()
+        assert np.linalg.norm(plan.path.trades) <= 4_100.0 * (1 + 1e-8)
 
 
 def test_kinds():

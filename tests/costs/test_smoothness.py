@@ -132,7 +132,6 @@ class TestScale:
             eta = market.impact.temporary(market.select(problem.order.assets)).mean(axis=0)
             np.testing.assert_allclose(cost.strength(problem.setting), eta * 0.1**4, rtol=TIGHT)
 
-    @pytest.mark.xfail(strict=True, reason="_mean_eta (model/problem.py) counts -gamma/2 as if it were temporary impact")
     def test_permanent_impact_is_not_temporary_impact(self):
         cost, market = ac.Jerk(0.1), ac.Market(ac.TimeGrid.uniform(1.0, 5), 1.0)
         objective = ac.TemporaryImpact(2e-6) + ac.PermanentImpact(4e-6) + cost

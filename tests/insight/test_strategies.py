@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import acopt as ac
 from acopt.analytic.almgren_chriss import least_impact
-from acopt.insight.strategies import almgren_chriss, broken_rules, compare, immediate, pov, twap, vwap
+from acopt.insight.strategies import almgren_chriss, compare, immediate, pov, twap, vwap
 
 ROUNDING = 1e-14  # a handful of double roundings, relative
 OPTIMUM = 1e-7  # trades of a strictly convex problem, relative to X: the accuracy contract
@@ -125,7 +125,7 @@ def test_pov_trades_its_fraction_until_done(side: float) -> None:
     plan = pov(0.1)(stock(side * 47_000.0, volume=np.array([4e5, 1e5, 5e5])))
     np.testing.assert_array_equal(plan.path.trades[:, 0], -side * np.array([40_000.0, 7_000.0, 0.0]))
     assert plan.name == "pov 10%"
-    assert broken_rules(plan) == {}
+    assert plan.rules_broken == {}
 
 
 def test_pov_is_exactly_at_its_rate_and_finishes_in_a_partial_trade() -> None:
@@ -154,7 +154,7 @@ def test_pov_without_enough_volume_shows_what_is_left() -> None:
     row = compare(problem, [pov(0.1)]).loc["pov 10%"]
     assert row["rules_broken"] == "Complete"
     assert np.isnan(row["finish"])
-    assert broken_rules(plan) == {"Complete": pytest.approx(70_000.0)}
+    assert plan.rules_broken == {"Complete": pytest.approx(70_000.0)}
 
 
 def test_what_may_be_left_breaks_no_rule() -> None:
@@ -392,7 +392,7 @@ def test_trades_where_nothing_can_trade_are_a_broken_rule() -> None:
     trades = np.zeros((13, 1))
     trades[6] = -12_000.0
     assert compare(problem, [("at night", trades)])["rules_broken"].tolist() == ["closed intervals"]
-    assert broken_rules(problem.evaluate(trades)) == {"closed intervals": 12_000.0}
+    assert problem.evaluate(trades).rules_broken == {"closed intervals": 12_000.0}
 
 
 def test_without_volume_or_covariance_there_is_no_number() -> None:
