@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -170,6 +171,8 @@ class Complete(Constraint):
 
     Next to `AllowUnfilled`, `Complete(assets=...)` names those that must be finished all the same.
     """
+
+    completes: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -137,6 +137,7 @@ class Constraint(ABC):
     """
 
     unit: ClassVar[str] = "shares"
+    completes: ClassVar[bool] = False
 
     name: str = ""
     assets: Any = None

@@ -172,10 +172,10 @@ class Schedule(Frames):
         found = violations(path, rules)
         broken = {c.name: found[c.name] for c in rules if found[c.name] > slack(c, path)}
         unwritten = {CLOSED: float(np.abs(path.trades[setting.forbidden]).max(initial=0.0))}
-        if setting.complete:
+        if setting.complete and not any(c.completes for c in rules):
             unwritten[COMPLETE] = float(np.abs(path.remaining[-1]).max(initial=0.0))
         reach = TOLERANCE * (setting.size or 1.0)
-        return {**broken, **{k: v for k, v in unwritten.items() if v > reach and k not in broken}}
+        return {**broken, **{k: v for k, v in unwritten.items() if v > reach}}
 
     def bps(self, amount: float) -> float:
         """Amount in basis points of gross arrival notional; NaN for a zero order."""

@@ -25,6 +25,7 @@ from acopt.solving.solvers import osqp_algebra
 AGREEMENT = 1e-9
 FEASIBLE = 1e-9
 ABSOLUTE = 1e-12
+DUST = 1e-13
 
 
 class Solver:
@@ -109,6 +110,7 @@ class Solver:
         x = columns.reshape((n + 1, m), order="F")
         u = np.diff(x, axis=0)
         lower, upper = state.bounds
+        u[np.abs(u) <= DUST * np.where(setting.remaining == 0, setting.size or 1.0, np.abs(setting.remaining))] = 0.0
         u = np.minimum(np.maximum(u, lower), upper)
         if setting.complete:
             left = setting.remaining + u.sum(axis=0)

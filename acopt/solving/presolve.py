@@ -42,8 +42,8 @@ class Substitution:
 
     def __post_init__(self) -> None:
         n, m = self.shape.a.shape[1], self.shape.a.shape[0]
-        self.kept = np.setdiff1d(np.arange(n), self.eliminated)
-        self.rows = np.setdiff1d(np.arange(m), self.defining)
+        self.kept = _others(n, self.eliminated)
+        self.rows = _others(m, self.defining)
         new_col = np.full(n, -1)
         new_col[self.kept] = np.arange(len(self.kept))
         new_row = np.full(m, -1)
@@ -107,7 +107,7 @@ class Substitution:
             ]
         )
         out_constant = np.ones(len(out_a.row), dtype=bool)
-        np.logical_and.at(out_constant, self._a_slot, constant)
+        out_constant[self._a_slot[~constant]] = False
         self.out = Shape(self._out_p, out_a, out_constant, self.shape.equality[self.rows])
 
     def apply(self, x: Arrays) -> tuple[Arrays, Array, Array]:
@@ -152,7 +152,7 @@ class RowMerge:
         count = np.bincount(row, minlength=m)
         first = np.minimum(np.searchsorted(row, np.arange(m)), max(len(row) - 1, 0))
         constant = np.ones(m, dtype=bool)
-        np.logical_and.at(constant, shape.a.row, shape.a_constant)
+        constant[shape.a.row[~shape.a_constant]] = False
         mergeable = constant & (count >= 1) & (count <= 2)
         self.factor = np.ones(m)
         keys = np.column_stack([np.full(m, -1.0), np.arange(m), np.zeros(m)])
@@ -290,6 +290,13 @@ def _first_of_each(shape: Shape, fit: npt.NDArray[np.bool_]) -> tuple[Indices, I
     entries = np.flatnonzero(fit)
     cols, first = np.unique(shape.a.col[entries], return_index=True)
     return cols, shape.a.row[entries[first]]
+
+
+def _others(size: int, chosen: Indices) -> Indices:
+    """0..size-1 without the chosen ones."""
+    rest = np.ones(size, dtype=bool)
+    rest[chosen] = False
+    return np.flatnonzero(rest)
 
 
 def _ramp(count: Indices) -> Indices:
