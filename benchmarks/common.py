@@ -16,6 +16,9 @@ for folder in (ROOT / "tests" / "oracles", ROOT / "tests", ROOT):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+import reference  # noqa: E402, F401 - the independent oracle, for those who import this module
+from case_problem import problem_of  # noqa: E402, F401 - its cases, declared in acopt
+
 
 def interleaved(contenders: Mapping[str, Callable[[], Any]], repeats: int, *, warm: int = 2) -> dict[str, np.ndarray]:
     """
@@ -55,8 +58,12 @@ def show(rows: Sequence[Mapping[str, Any]], title: str) -> None:
     widths = [max(len(row[j]) for row in cells) for j in range(len(columns))]
     print(f"\n{title}")
     for i, row in enumerate(cells):
-        print("  ".join(cell.ljust(width) if j == 0 else cell.rjust(width) for j, (cell, width) in enumerate(
-            zip(row, widths, strict=True))).rstrip())
+        print(
+            "  ".join(
+                cell.ljust(width) if j == 0 else cell.rjust(width)
+                for j, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+        )
         if i == 0:
             print("  ".join("-" * width for width in widths))
 

@@ -14,19 +14,16 @@ import time
 from typing import Any
 
 import numpy as np
-from common import show
+from common import problem_of, reference, show
 from joblib import Parallel, delayed
+
+import acopt as ac
 
 GAP, VIOLATION, PRICE = 1e-6, 1e-9, 1e-8
 
 
 def examine(seed: int, number: int) -> dict[str, Any]:
     """Solve one case both ways; what came out, in plain numbers."""
-    import reference
-    from case_problem import problem_of
-
-    import acopt as ac
-
     case = reference.random_case(np.random.default_rng([seed, number]))
     out: dict[str, Any] = {"case": number, "failure": "", "oracle": ""}
     start = time.perf_counter()
@@ -62,9 +59,7 @@ def outside(result: dict[str, Any]) -> bool:
     """Whether a solved case misses the contract, or prices itself otherwise than the oracle does."""
     if "gap" not in result:
         return False
-    return bool(
-        not abs(result["gap"]) <= GAP or not result["violation"] <= VIOLATION or not result["price"] <= PRICE
-    )
+    return bool(not abs(result["gap"]) <= GAP or not result["violation"] <= VIOLATION or not result["price"] <= PRICE)
 
 
 def rows(count: int = 2000, seed: int = 0, workers: int = 2) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ STOCKS = pd.DataFrame(
 )
 """Start price (currency), daily volatility, beta to the market factor, mean daily volume (shares), and the order."""
 
-MARKET_VOLATILITY, SECTOR_VOLATILITY = 0.008, 0.005
+MARKET_VOLATILITY, SECTOR_VOLATILITY = 0.011, 0.005
 
 
 @dataclass(frozen=True)

@@ -49,9 +49,9 @@ def prove(qp: Quadratic, z: Array, y: Array, reach: Array, row_factor: Array, *,
     precise : take the residual in extended precision.
     """
     y = np.where(((y > 0) & np.isinf(qp.u)) | ((y < 0) & np.isinf(qp.l)), 0.0, y)
-    az, pz = qp.rows(z), qp.product(z)
+    pz = qp.product(z)
     reach = np.maximum(reach, np.abs(z))
-    residual = qp.slope(z, y, precise=precise)
+    residual, az = qp.optimality(z, y, precise=precise)
     stationarity = float(np.abs(residual) @ reach)
     if stationarity > WORTHWHILE * float(np.abs(0.5 * pz + qp.q) @ np.abs(z)):
         stationarity = min(stationarity, _curved_bound(qp, residual, reach))

@@ -68,8 +68,7 @@ class Refiner:
             signature = np.packbits(low).tobytes() + np.packbits(high).tobytes()
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
-            z, y, clean = self._solve(qp, equal, low, high, precise)
-            ax = qp.rows(z)
+            z, y, ax, clean = self._solve(qp, equal, low, high, precise)
             feasible = FEASIBLE * (1.0 + np.abs(ax))
             over = np.where(equal, 0.0, np.maximum(qp.l - ax, ax - qp.u))
             slope_now = max(slope, float(np.abs(y).max(initial=0.0)))
@@ -86,7 +85,10 @@ class Refiner:
             high = (high & ~leave) | (enter & (qp.l - ax <= ax - qp.u))
         return None
 
-    def _solve(self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool) -> tuple[Array, Array, bool]:
+    def _solve(
+        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
+    ) -> tuple[Array, Array, Array, bool]:
+        """Return z, y, Az, and whether the system was solved to rounding."""
         n = self._n
         active = equal | low | high
         bound = np.where(low | equal, qp.l, np.where(high, qp.u, 0.0))
@@ -102,17 +104,18 @@ class Refiner:
             self._solver.update(self._matrix, upper=True)
         point = self._solver.solve(np.concatenate([-qp.q, bound]))
         size = 1.0 + np.abs(point).max(initial=0.0)
-        best, residual = (point[:n], np.where(active, point[n:], 0.0)), np.inf
+        best, residual = (point[:n], point[n:], bound), np.inf
         for _ in range(CORRECTIONS_PRECISE if precise else CORRECTIONS):
             z, y = point[:n], np.where(active, point[n:], 0.0)
-            gap = np.concatenate([-qp.slope(z, y, precise=precise), np.where(active, bound - qp.rows(z), 0.0)])
+            slope, ax = qp.optimality(z, y, precise=precise)
+            gap = np.concatenate([-slope, np.where(active, bound - ax, 0.0)])
             now = float(np.abs(gap).max(initial=0.0))
             if not now < residual:
                 break
-            best, residual = (z, y), now
+            best, residual = (z, y, ax), now
             if now <= ROUNDING * size:
                 break
-            point = np.concatenate([z, y]) + self._solver.solve(gap)
+            point = point + self._solver.solve(gap)
         return *best, residual <= SETTLED * size
 
 

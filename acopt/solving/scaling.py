@@ -75,5 +75,6 @@ def _objective_size(x: Arrays, column: Array, curvature: Array) -> float:
     known = ~np.isnan(column)
     curved = known & (curvature > 0)
     if curved.any():
-        return float(np.median(curvature[curved] * column[curved] ** 2))
+        ordered = np.sort(curvature[curved] * column[curved] ** 2)
+        return float(0.5 * (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]))
     return float(np.max(np.abs(x.q[known] * column[known]), initial=0.0)) or 1.0

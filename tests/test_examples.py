@@ -1,0 +1,100 @@
+"""Every example runs from top to bottom, in a folder of its own, without a warning, and says what it found."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+SAID = {
+    "quickstart": ["541,955.5544", "certified: gap", "cheapest once risk has its price", "Written: "],
+    "twap_vwap_optimal": ["the optimum found 32,500.00", "TWAP costs 54% more", "VWAP 286% more"],
+    "jerk": ["the roughness falls from", "Written: "],
+    "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
+}
+
+
+def run(script: Path, folder: Path, *arguments: str) -> str:
+    environment = {
+        **os.environ,
+        "MPLBACKEND": "Agg",
+        "TMPDIR": str(folder),
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{script.name}\n{done.stdout}\n{done.stderr}"
+    assert not done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_an_example_runs_and_says_what_it_found(script, tmp_path):
+    said = run(script, tmp_path)
+    assert said.strip()
+    for line in SAID.get(script.stem, []):
+        assert line in said, f"{script.name} does not say {line!r}:\n{said}"
+
+
+@pytest.mark.parametrize("script", EXAMPLES, ids=lambda script: script.stem)
+def test_an_example_says_what_it_shows_and_how_to_run_it(script):
+    text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8")))
+    assert text
+    assert f"Run: python examples/{script.name}" in text
+
+
+def test_the_known_lines_belong_to_examples():
+    assert set(SAID) == {script.stem for script in EXAMPLES}, "say here what the new example must print"
+
+
+def test_a_plan_without_a_folder_of_bars_is_of_the_sample(tmp_path):
+    """Away from the repository there are no data beside it."""
+    script = tmp_path / "project" / "examples" / "plan_real_bars.py"
+    script.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / script.name, script)
+    said = run(script, tmp_path, "--out", "plans")
+    assert "synthetic sample, which was never traded" in said
+    assert (tmp_path / "plans" / "schedule.png").stat().st_size > 10_000
+    table = pd.read_csv(tmp_path / "plans" / "schedule.csv")
+    assert list(table)[:5] == ["start", "end", "symbol", "side", "shares"]
+    assert set(table["side"]) == {"buy", "sell"}
+    assert (table.groupby("symbol")["remaining"].last() == 0).all()
+
+
+def test_a_plan_reads_a_folder_that_is_given(tmp_path):
+    bars = pd.DataFrame(
+        [
+            (
+                start,
+                50.0,
+                50.0 + up,
+                50.0 - up,
+                50.0 + up * (-1) ** (start.hour + start.minute // 15 + day),
+                1e5 + 10 * day,
+            )
+            for day, date in enumerate(pd.bdate_range("2025-03-03", periods=6))
+            for start in pd.date_range(f"{date:%Y-%m-%d} 09:30", periods=26, freq="15min")
+            for up in (0.05 + 0.01 * (start.hour % 3),)
+        ],
+        columns=["datetime", "open", "high", "low", "close", "volume"],
+    )
+    (tmp_path / "bars").mkdir()
+    for number, name in enumerate(("W", "X", "Y", "Z")):
+        bars.assign(volume=bars["volume"] * (1 + number)).to_csv(tmp_path / "bars" / f"{name}_15min.csv", index=False)
+    said = run(ROOT / "examples" / "plan_real_bars.py", tmp_path, "bars", "--out", "plans")
+    assert "Bars from bars" in said
+    assert "2 buys, 2 sells" in said
