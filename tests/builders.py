@@ -7,7 +7,11 @@ import pandas as pd
 import acopt as ac
 
 EVEN, UNEVEN, SINGLE = "even", "uneven", "single"
-EDGES = {EVEN: np.linspace(0.0, 1.0, 6), UNEVEN: np.array([0.0, 0.1, 0.35, 0.4, 0.85, 1.0]), SINGLE: np.array([0.0, 0.5])}
+EDGES = {
+    EVEN: np.linspace(0.0, 1.0, 6),
+    UNEVEN: np.array([0.0, 0.1, 0.35, 0.4, 0.85, 1.0]),
+    SINGLE: np.array([0.0, 0.5]),
+}
 NAMES = ("A", "B", "C")
 PRICES = {"A": 20.0, "B": 400.0, "C": 55.0}
 ORDERS = {
@@ -29,11 +33,6 @@ def order(kind):
     """Sell what is positive in `ORDERS`, buy what is negative, from flat or to flat."""
     shares = pd.Series(ORDERS[kind])
     return ac.Order(shares.clip(lower=0.0), (-shares).clip(lower=0.0))
-
-
-def labels(assets, on):
-    """Return a function that makes a Series by asset, by interval, or a table, from arrays."""
-    return pd.DataFrame(on, columns=list(assets))
 
 
 def correlated(volatilities, correlation=0.4):
@@ -104,6 +103,14 @@ def _define(definition):
         return False
     right.value = left.value if right.value is None else np.maximum(right.value, left.value)
     return True
+
+
+def outcome(action):
+    """Return what the action returns, or the error of ours that it raises; any other error passes."""
+    try:
+        return action()
+    except ac.AcoptError as error:
+        return error
 
 
 def loops(trades, start):

@@ -40,7 +40,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def run_python(page: Path, block: Block, names: dict[str, Any]) -> None:
-    code = compile("\n" * block.line + block.code, str(page), "exec")
+    code = compile("\n" * block.line + block.code, str(page), "exec", dont_inherit=True)
     if block.raises is None:
         exec(code, names)  # noqa: S102
         return
@@ -107,3 +107,10 @@ def test_blocks_are_found_with_their_markers(tmp_path):
         ("python", "ValueError", 6),
         ("text", None, 9),
     ]
+
+
+def test_contributing_names_the_one_command_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    command = re.search(r"<!-- test-command -->\n```\w+\n(.*?)\n```", readme, re.S)
+    assert command
+    assert command[1] in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ import numpy as np
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint, Parameters
-from acopt.model.paths import PathAccess, Paths, Trajectory, check_own_variables, twap
+from acopt.model.paths import FAILURES, PathAccess, Paths, Trajectory, check_own_variables, twap
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class CustomConstraint(Constraint):
     def _evaluate(self, path: PathAccess) -> list[cp.Constraint]:
         try:
             own = self.function(path)
-        except (TypeError, ValueError, IndexError, AttributeError, cp.error.DCPError) as error:
+        except FAILURES as error:
             raise ModelError(f"{self.name}: the function failed on the paths: {error}") from error
         own = list(own) if isinstance(own, list | tuple) else [own]
         if not own:

@@ -12,6 +12,7 @@ from acopt.errors import DataError
 from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
 from acopt.market.labels import Array, Data, by_interval_and_asset, numbers
 from acopt.model.algebra import Cost, Parameters
+from acopt.model.frames import Frames
 from acopt.model.paths import Paths, Trajectory, row_products
 from acopt.model.setting import Setting
 
@@ -68,8 +69,8 @@ class TrackingRisk(Cost):
 
     Parameters
     ----------
-    benchmark : b, shares still to trade on the benchmark path: DataFrame edge x asset, or array
-        (N+1, n); row 0 is the start, rows 1..N enter.
+    benchmark : b, shares still to trade on the benchmark path: a Schedule, DataFrame edge x asset, or
+        array (N+1, n); row 0 is the start, rows 1..N enter.
     covariance : as in `TimingRisk`.
 
     Raises
@@ -103,6 +104,8 @@ class TrackingRisk(Cost):
         n, m = setting.shape
         value = self.benchmark
         what = "TrackingRisk benchmark"
+        if isinstance(value, Frames):
+            value = value.remaining
         if isinstance(value, pd.Series) and m == 1:
             value = value.to_frame(setting.assets[0])
         if isinstance(value, pd.DataFrame):

@@ -109,7 +109,7 @@ class Covariance:
     def on(self, grid: TimeGrid, assets: pd.Index, *, positions: Array | None = None) -> RiskModel:
         """Align to a grid and to assets; `positions` picks rows of an unlabelled matrix."""
         n = grid.periods
-        scale = _scale(self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._matrix))
+        scale = _scale(self._scale, grid, assets, _positions(self.assets, assets, positions), _shape(self._matrix))
         raw = self._matrix
         if not isinstance(raw, pd.DataFrame):
             raw = numbers(raw, "covariance")
@@ -121,7 +121,7 @@ class Covariance:
         root = _psd(sigma)
 
         def apply(x: Array) -> Array:
-            return scale * ((scale * x) @ sigma)
+            return np.asarray(scale * ((scale * x) @ sigma))
 
         return RiskModel(scale, root, np.zeros(len(assets)), apply)
 
@@ -134,12 +134,12 @@ class Covariance:
         root = np.stack([_psd(m, f"covariance of interval {k}") for k, m in enumerate(sigma)])
 
         def apply(x: Array) -> Array:
-            return scale * np.einsum("kij,kj->ki", sigma, scale * x)
+            return np.asarray(scale * np.einsum("kij,kj->ki", sigma, scale * x))
 
         return RiskModel(scale, root, np.zeros(len(assets)), apply)
 
     def __repr__(self) -> str:
-        size = np.shape(self._matrix)
+        size = _shape(self._matrix)
         return f"Covariance({' x '.join(map(str, size)) or 'one asset'}{', scaled' if self._scale is not None else ''})"
 
 
@@ -228,7 +228,7 @@ class FactorModel:
         """Align to a grid and to assets; `positions` picks rows of an unlabelled model."""
         n = grid.periods
         scale = _scale(
-            self._scale, grid, assets, _positions(self.assets, assets, positions), np.shape(self._loadings)[:1]
+            self._scale, grid, assets, _positions(self.assets, assets, positions), _shape(self._loadings)[:1]
         )
         specific = self._specific
         if isinstance(self._loadings, pd.DataFrame):
@@ -255,14 +255,13 @@ class FactorModel:
 
         def apply(x: Array) -> Array:
             y = scale * x
-            return scale * (
-                np.einsum("km,kml->kl", y @ b, np.broadcast_to(factor, (n, *factor.shape[1:]))) @ b.T + d2 * y
-            )
+            common = np.einsum("km,kml->kl", y @ b, np.broadcast_to(factor, (n, *factor.shape[1:]))) @ b.T
+            return np.asarray(scale * (common + d2 * y))
 
         return RiskModel(scale, root, np.sqrt(d2), apply)
 
     def __repr__(self) -> str:
-        n, m = np.shape(self._loadings)
+        n, m = _shape(self._loadings)
         return f"FactorModel({n} assets, {m} factors{', scaled' if self._scale is not None else ''})"
 
 
@@ -323,3 +322,7 @@ def _days(per: str | float) -> float:
     if not np.isfinite(per) or per <= 0:
         raise DataError(f"per={per!r}: a number of days > 0 is expected")
     return float(per)
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return np.shape(value)

@@ -26,6 +26,9 @@ class Bps:
 
     value: Data
 
+    def __str__(self) -> str:
+        return f"{self.value!s} bps"
+
     def of(self, price: Array, assets: pd.Index) -> Array:
         """Currency per share, (n,)."""
         return by_asset(self.value, assets, what="bps", sign="nonnegative") * 1e-4 * price
@@ -74,7 +77,7 @@ class Market:
         self.prices: Array = by_asset(price, self.assets, what="price", sign="positive")
         self.impact = impact
         self.notes = tuple(notes)
-        self._positions: Array | None = None
+        self._positions: Any = None
         self._volumes = (
             None
             if volume is None

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -203,8 +203,10 @@ def _assets_of(initial: Data, target: Data) -> pd.Index:
 
 def _labels(value: Data) -> pd.Index | None:
     if isinstance(value, Mapping):
-        return pd.Index(list(value))
-    return value.index if isinstance(value, pd.Series) else None
+        return cast(pd.Index, pd.Index(list(value)))
+    if isinstance(value, pd.Series):
+        return cast(pd.Index, value.index)
+    return None
 
 
 def _filled(value: Data, assets: pd.Index) -> Data:
@@ -239,18 +241,19 @@ def _read_csv(path: Path) -> pd.DataFrame:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True)
-            rows = {reader.line_num: [cell.strip() for cell in row] for row in reader if any(map(str.strip, row))}
+            lines = ((reader.line_num, [cell.strip() for cell in row]) for row in reader)
+            rows = {number: cells for number, cells in lines if any(cells)}
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file") from error
     except (csv.Error, UnicodeDecodeError, OSError) as error:
         raise DataError(f"{path}: cannot be read as CSV ({error})") from error
     if not rows:
         raise DataError(f"{path}: the file is empty; a header and one line per order are expected")
-    (_, header), *lines = rows.items()
-    for line, row in lines:
+    (_, header), *body = rows.items()
+    for line, row in body:
         if len(row) != len(header):
             raise DataError(
                 f"{path}, line {line}: {len(row)} fields, the header has {len(header)}; "
                 'a number such as "1,000" needs its quotes'
             )
-    return pd.DataFrame([row for _, row in lines], index=[line for line, _ in lines], columns=header, dtype=object)
+    return pd.DataFrame([row for _, row in body], index=[line for line, _ in body], columns=header, dtype=object)

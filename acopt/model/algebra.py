@@ -43,6 +43,12 @@ class _Summable(ABC):
 
     __rmul__ = __mul__
 
+    def __neg__(self) -> Objective:
+        raise ModelError(f"{self!r} cannot be subtracted: costs are minimised, and a weight must be >= 0")
+
+    def __sub__(self, other: Any) -> Objective:
+        raise ModelError(f"{other!r} cannot be subtracted: costs are minimised, and a weight must be >= 0")
+
     def __truediv__(self, divisor: Any) -> Objective:
         if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.integer | np.floating):
             return NotImplemented

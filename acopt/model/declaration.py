@@ -73,6 +73,8 @@ class Declaration:
                 "its weight, which CVXPY cannot re-solve (DPP); put the number into the weight, w * CustomCost(...)"
             )
         self.conic = not self.problem.is_qp()
+        if self.conic and not self.problem.is_dcp():
+            raise ModelError(f"the problem is not convex by CVXPY's rules: {self._culprit(state, costs)}")
         self.values: dict[int, Array] = {}
         self.assign(self.numbers(state))
 
@@ -151,6 +153,14 @@ class Declaration:
             group[key].value = np.asarray(value, dtype=float)
         self._parameters[name] = group
         return group
+
+    def _culprit(self, state: State, costs: list[cp.Expression | None]) -> str:
+        """Name the first term or rule that CVXPY cannot follow."""
+        for term, cost in zip(state.terms, costs[1:], strict=True):
+            if cost is not None and not cost.is_convex():
+                return f"the cost {term.cost.name} is {cost.curvature.lower()} (a parameter of a cost has no sign)"
+        wrong = [c for c in self.problem.constraints if not c.is_dcp()]
+        return f"the constraint {self.owners.get(wrong[0].id, str(wrong[0]))}" if wrong else "the sum of its costs"
 
     def _trade_curvature(self, state: State) -> cp.Expression | None:
         if state.curvature is None:

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import brentq
 
 from acopt.errors import DataError, ModelError
+from acopt.market.grid import TimeGrid
 from acopt.model.algebra import Term
 from acopt.model.frames import time_of_fraction
-from acopt.model.paths import twap
+from acopt.model.paths import Trajectory, twap
 from acopt.model.schedule import FINISHED, Schedule, Urgency
+from acopt.model.setting import Setting
 
 if TYPE_CHECKING:
     from acopt.model.problem import ExecutionProblem
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 DECADES = 10
 STEP = np.log(10.0)
 ACCURACY = 1e-7
-NO_RISK = 1e-6
+NO_RISK, NO_VARIANCE = 1e-6, 1e-12
 
 
 @dataclass(frozen=True)
@@ -111,17 +114,37 @@ def risk_term(problem: ExecutionProblem, term: str | None, *, weighted: bool = F
 
 
 def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
-    """Risk aversion at which the risk of TWAP weighs as much as its path-dependent cost."""
-    path = twap(problem.setting)
+    """
+    Risk aversion at which the risk of TWAP weighs as much as its path-dependent cost.
+
+    Where TWAP has no risk (it is the benchmark, or the basket hedges itself) that of the last moment
+    counts; where that has none either, that of the assets one by one.
+    """
+    setting = problem.setting
+    path, size = twap(setting), _undiversified(problem, risk)
     cost = variance = 0.0
     for t in problem.objective.terms:
         value = float(np.sum(t.cost.values(path)))
         if t.cost.name == risk:
-            variance = value
+            last = float(np.sum(t.cost.values(_last_moment(setting))))
+            variance = next((v for v in (value, last) if v > NO_VARIANCE * size), size)
         elif t.cost.kind != "risk":
-            cost += abs((1.0 if t.weight is None else t.weight) * (value - t.cost.constant(problem.setting)))
-    cost = cost or 1e-4 * problem.setting.gross
+            cost += abs((1.0 if t.weight is None else t.weight) * (value - t.cost.constant(setting)))
+    cost = cost or 1e-4 * setting.gross
     return cost / variance if cost > 0 and variance > 0 else 1.0
+
+
+def _last_moment(setting: Setting) -> Trajectory:
+    """Everything in the last interval: the most risk there can be."""
+    trades = np.zeros(setting.shape)
+    trades[-1] = -setting.remaining
+    return Trajectory(setting, trades)
+
+
+def _undiversified(problem: ExecutionProblem, risk: str) -> float:
+    """Risk of waiting until the last moment, asset by asset and without what hedges it."""
+    cost = next(t.cost for t in problem.objective.terms if t.cost.name == risk)
+    return float(np.sum(np.abs(cost.values(_last_moment(problem.setting)))))
 
 
 class _Search:
@@ -130,11 +153,16 @@ class _Search:
     def __init__(self, problem: ExecutionProblem, risk: str, name: str, target: float) -> None:
         self.problem, self.risk, self.name, self.target = problem, risk, name, target
         self.dial = DIALS[name]
+        self.unit = f"{problem.setting.grid.unit}s" if self.dial.unit == "time" else self.dial.unit
         self.centre = float(np.log(reference_aversion(problem, risk)))
         self.best: tuple[float, Schedule] | None = None
 
     def run(self) -> Schedule:
         """Bracket outwards from the reference, then Brent's method."""
+        if self.name == "risk_price":
+            patient = self.problem.solve_at(self.risk, 0.0)
+            if patient.term_values[self.risk] <= NO_VARIANCE * _undiversified(self.problem, self.risk):
+                return patient
         here = self.miss(self.centre)
         if here == 0.0:
             return self.found()
@@ -169,7 +197,7 @@ class _Search:
         if self.best is None or not abs(self.best[0]) <= ACCURACY * abs(self.target):
             nearest = float("nan") if self.best is None else self.best[0] + self.target
             raise ModelError(
-                f"{self.name}={self.target:g} {self.dial.unit} falls into a gap: the nearest that a schedule of this "
+                f"{self.name}={self.target:g} {self.unit} falls into a gap: the nearest that a schedule of this "
                 f"problem reaches is {nearest:.6g}"
             )
         return self.best[1]
@@ -189,7 +217,7 @@ class _Search:
             ends[0] = 0.0
         raise ModelError(
             f"{self.name}={self.target:g} is out of reach: schedules of this problem reach "
-            f"{ends[0]:.6g} to {ends[1]:.6g} {self.dial.unit}"
+            f"{ends[0]:.6g} to {ends[1]:.6g} {self.unit}"
         )
 
     def _far(self) -> Schedule:
@@ -204,7 +232,7 @@ def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, fl
     if name not in DIALS:
         raise ModelError(f"solve_for has no dial {name!r}; it has: {', '.join(DIALS)}")
     if name in ("half_life", "finish"):
-        target = problem.setting.grid.duration(value)
+        target = _elapsed(problem.setting.grid, value)
     else:
         try:
             target = float(value)
@@ -215,6 +243,18 @@ def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, fl
     if not np.isfinite(target) or (name != "cost_bps" and target <= 0):
         raise DataError(f"solve_for {name}={value!r}: a number > 0 is expected")
     return name, target
+
+
+def _elapsed(grid: TimeGrid, value: Any) -> float:
+    """Time since t_0 in the grid's unit, from a duration, a number, or a time of the one day that the grid covers."""
+    stamps = grid.timestamps
+    if isinstance(value, str) and ":" in value and stamps is not None and stamps[0].date() == stamps[-1].date():
+        try:
+            since = stamps[0].normalize() + pd.Timedelta(value if value.count(":") == 2 else f"{value}:00") - stamps[0]
+        except ValueError as error:
+            raise DataError(f"{value!r} is neither a time of day ('13:00') nor a duration ('90min')") from error
+        return float(grid.duration(since))
+    return float(grid.duration(value))
 
 
 def with_weight(terms: tuple[Term, ...], name: str, weight: float) -> tuple[Term, ...]:

@@ -15,6 +15,16 @@ from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
 from acopt.model.setting import Setting
 
+FAILURES = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    cp.error.DCPError,
+)
+"""What a user's function may raise when its formula is wrong."""
 ROWS_AT_EDGES = ("remaining", "holdings")
 
 

@@ -141,12 +141,13 @@ class ExecutionProblem:
                 )
         if solver not in SOLVERS:
             raise DataError(f"solver={solver!r}: accepted are {', '.join(SOLVERS)}")
+        fallback = (fallback,) if isinstance(fallback, str) else tuple(fallback)
         unknown = [name for name in fallback if name not in SOLVERS[1:]]
         if unknown:
             raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
-        if not 0 < tolerance < 1:
+        if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
-        return self._run(self._state, solver, tolerance, tuple(fallback))
+        return self._run(self._state, solver, tolerance, fallback)
 
     def solve_at(self, term: str, weight: float) -> Schedule:
         """Solve with another weight of one term, warm; the problem's own weights stay as they are."""

@@ -125,7 +125,8 @@ class Solver:
     ) -> Certificate:
         path, setting, rules = plan.path, plan.setting, plan.pricing.constraints
         scale, floor = self._scales(plan)
-        floor = floor or 1.0  # a zero order has no size of its own: one unit of currency
+        if floor == 0.0:  # a zero order has no size of its own: one unit of currency
+            scale, floor = max(scale, 1.0), 1.0
         broken = violations(path, rules)
         left = float(np.abs(path.remaining[-1]).max(initial=0.0)) if setting.complete else 0.0
         relative = max([left / (setting.size or 1.0), *(broken[c.name] / unit_size(c, path) for c in rules)])

@@ -61,11 +61,17 @@ class CanonicalProgram:
     """
 
     def __init__(self, problem: cp.Problem) -> None:
-        with _direct_coordinates():
-            data, _, _ = problem.get_problem_data(cp.OSQP, enforce_dpp=True, canon_backend="COO")
-        stuffed = data["param_prob"]
-        if stuffed.is_mixed_integer():
+        if problem.is_mixed_integer():
             raise ModelError("a custom term declares integer or boolean variables; acopt solves continuous programs")
+        try:
+            with _direct_coordinates():
+                data, _, _ = problem.get_problem_data(cp.OSQP, enforce_dpp=True, canon_backend="COO")
+        except cp.error.DPPError as error:
+            raise ModelError(
+                "a custom term multiplies parameters in a way that CVXPY cannot re-use (not DPP); "
+                f"fold their product into one cp.Parameter. {error}"
+            ) from error
+        stuffed = data["param_prob"]
         self.n: int = stuffed.x.size
         self.m: int = stuffed.constr_size
         self._width: int = stuffed.total_param_size + 1

@@ -103,16 +103,17 @@ def solve_piqp(qp: Quadratic) -> Solution:
     solver = piqp.SparseSolver()
     solver.settings.eps_abs = solver.settings.eps_rel = 1e-11
     equal = qp.l == qp.u
+    bounded = ~equal & ((qp.l > -INFINITY) | (qp.u < INFINITY))  # it writes to stderr about any other row
     full = sp.csc_matrix(qp.p + sp.triu(qp.p, 1).T)
     rows = sp.csr_matrix(qp.a)
     solver.setup(
         full, qp.q, sp.csc_matrix(rows[equal]), qp.l[equal],
-        sp.csc_matrix(rows[~equal]), np.maximum(qp.l[~equal], -INFINITY), np.minimum(qp.u[~equal], INFINITY),
+        sp.csc_matrix(rows[bounded]), np.maximum(qp.l[bounded], -INFINITY), np.minimum(qp.u[bounded], INFINITY),
     )  # fmt: skip
     status = str(solver.solve())
     y = np.zeros(len(qp.l))
     y[equal] = solver.result.y
-    y[~equal] = solver.result.z_u - solver.result.z_l
+    y[bounded] = solver.result.z_u - solver.result.z_l
     solved = "solved" if status.endswith("PIQP_SOLVED") else status
     return Solution(np.asarray(solver.result.x), y, "PIQP", solved, int(solver.result.info.iter))
 

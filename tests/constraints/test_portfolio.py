@@ -42,7 +42,9 @@ class TestHoldingBounds:
         rule = ac.HoldingBounds(upper={"A": 7_500.0, "B": 600.0, "C": 3_000.0})
         plan = problem(rule).evaluate(TWAP)
         held = plan.holdings.to_numpy()[1:]
-        np.testing.assert_allclose(rule.violation(plan.path), np.maximum(held - [7_500.0, 600.0, 3_000.0], 0.0), rtol=TIGHT)
+        np.testing.assert_allclose(
+            rule.violation(plan.path), np.maximum(held - [7_500.0, 600.0, 3_000.0], 0.0), rtol=TIGHT
+        )
         assert rule.violation(plan.path)[0, 0] == pytest.approx(600.0)  # 9,000 less a tenth
         assert plan.rules_broken["HoldingBounds"] == pytest.approx(600.0)
 
@@ -83,7 +85,9 @@ class TestHoldingBounds:
     def test_that_trades_cannot_reach(self):
         words = "HoldingBounds and TradeSize|TradeSize and HoldingBounds"
         with pytest.raises(InfeasibleError, match=words):
-            problem(ac.HoldingBounds(upper={"A": 100.0, "B": 1e6, "C": 1e6}), rules=[ac.TradeSize(-2_500.0, 2_500.0)]).solve()
+            problem(
+                ac.HoldingBounds(upper={"A": 100.0, "B": 1e6, "C": 1e6}), rules=[ac.TradeSize(-2_500.0, 2_500.0)]
+            ).solve()
 
 
 def balanced():

@@ -67,11 +67,21 @@ COSTS = {
     "spread, both": lambda g, o: ac.SpreadCost(per_interval(g, per_asset(A=0.01, B=0.05, C=0.02))),
     "risk, market": lambda g, o: 1e-5 * ac.TimingRisk(),
     "risk, factors": lambda g, o: 1e-5 * ac.TimingRisk(FACTORS),
-    "risk, scaled": lambda g, o: 1e-5 * ac.TimingRisk(
-        ac.Covariance.diagonal(per_asset(A=0.3, B=7.0, C=1.0), scale=per_interval(g, per_asset(A=1.0, B=2.0, C=0.5)))
+    "risk, scaled": lambda g, o: (
+        1e-5
+        * ac.TimingRisk(
+            ac.Covariance.diagonal(
+                per_asset(A=0.3, B=7.0, C=1.0), scale=per_interval(g, per_asset(A=1.0, B=2.0, C=0.5))
+            )
+        )
     ),
-    "risk, specific only": lambda g, o: 1e-5 * ac.TimingRisk(
-        ac.FactorModel(pd.DataFrame({"f": [0.0, 0.0, 0.0]}, index=[*builders.NAMES]), 1.0, per_asset(A=1.0, B=4.0, C=0.0))
+    "risk, specific only": lambda g, o: (
+        1e-5
+        * ac.TimingRisk(
+            ac.FactorModel(
+                pd.DataFrame({"f": [0.0, 0.0, 0.0]}, index=[*builders.NAMES]), 1.0, per_asset(A=1.0, B=4.0, C=0.0)
+            )
+        )
     ),
     "tracking": lambda g, o: 1e-5 * ac.TrackingRisk(benchmark(g, o)),
     "tracking, factors": lambda g, o: 1e-5 * ac.TrackingRisk(benchmark(g, o), FACTORS),
@@ -84,12 +94,16 @@ COSTS = {
     "custom, rates": lambda g, o: 3.0 * ac.CustomCost(lambda p: cp.sum_squares(p.rates), name="slow"),
     "custom, all paths": lambda g, o: ac.CustomCost(
         lambda p: (
-            cp.sum(cp.abs(p.holdings)) + cp.sum_squares(p.participation) + cp.max(p.notional) + cp.sum(p.remaining[1])
-            + cp.sum_squares(p.asset("A").trades) + cp.sum(cp.pos(p.at(g.edges[-2]).rates))
+            cp.sum(cp.abs(p.holdings))
+            + cp.sum_squares(p.participation)
+            + cp.max(p.notional)
+            + cp.sum(p.remaining[1])
+            + cp.sum_squares(p.asset("A").trades)
+            + cp.sum(cp.pos(p.at(g.edges[-2]).rates))
         ),
         kind="money",
     ),
-}  # fmt: skip
+}
 
 
 def term_size(plan):
@@ -126,7 +140,10 @@ def test_the_same_when_orders_may_stay_unfilled(cost):
 def test_one_sided_spread_is_linear_and_still_the_spread(kind):
     """Monotone lets |u| be written without a kink; on one-sided trades it is the same number."""
     problem = ac.ExecutionProblem(
-        builders.order(kind), builders.market("uneven"), ac.SpreadCost() + ac.TemporaryImpact(), [ac.Monotone(during=(0.1, None))]
+        builders.order(kind),
+        builders.market("uneven"),
+        ac.SpreadCost() + ac.TemporaryImpact(),
+        [ac.Monotone(during=(0.1, None))],
     )
     trades = -problem.setting.remaining * np.array([0.1, 0.3, 0.0, 0.4, 0.2])[:, None]
     plan = problem.evaluate(trades)

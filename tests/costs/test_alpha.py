@@ -75,7 +75,9 @@ class TestFromBps:
         market = ac.Market(grid, pd.Series({"A": 10.0, "B": 300.0}))
         view, order = ac.Alpha.from_bps({"B": 8.0, "A": 4.0}, 0.25), ac.Order.sell({"A": 100.0, "B": 2.0})
         problem = ac.ExecutionProblem(order, market, view, [ac.AllowUnfilled(1.0)])
-        parts = problem.evaluate(np.zeros((3, 2))).breakdown().query("cost == 'Alpha'")["value"].to_numpy().reshape(3, 2)
+        parts = (
+            problem.evaluate(np.zeros((3, 2))).breakdown().query("cost == 'Alpha'")["value"].to_numpy().reshape(3, 2)
+        )
         whole = -np.array([4e-4 * 1_000.0, 8e-4 * 600.0])
         np.testing.assert_allclose(parts, np.outer([0.5, 0.25, 0.125], whole), rtol=TIGHT)
 

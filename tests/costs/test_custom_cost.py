@@ -82,7 +82,9 @@ class TestWeights:
         u = builders.random_trades(asked)
         plan = asked.evaluate(u)
         money = plan.term_values["TemporaryImpact"]
-        assert plan.objective - money == pytest.approx(weight * np.sum((u / asked.market.volumes) ** 2), rel=1e-6, abs=1e-9)
+        assert plan.objective - money == pytest.approx(
+            weight * np.sum((u / asked.market.volumes) ** 2), rel=1e-6, abs=1e-9
+        )
         assert builders.cvxpy_objective(asked, u) == pytest.approx(plan.objective, rel=TIGHT)
 
     def test_updated_weight_equals_a_fresh_problem(self):
@@ -98,7 +100,7 @@ class TestWeights:
         limit = cp.Parameter(nonneg=True, value=1e-6, name="slope")
         asked = problem(3.0 * ac.CustomCost(lambda p: limit * cp.sum_squares(p.remaining), name="mine"))
         first = asked.solve()
-        with pytest.raises(ModelError, match="mine holds a cp.Parameter of its own, so its weight is fixed"):
+        with pytest.raises(ModelError, match=r"mine holds a cp.Parameter of its own, so its weight is fixed"):
             asked.update(weights={"mine": 1.0})
         limit.value = 1e-3
         second = asked.solve()
@@ -110,7 +112,7 @@ class TestWeights:
         empty = cp.Parameter(nonneg=True, name="slope")
         asked = problem(ac.CustomCost(lambda p: empty * cp.sum_squares(p.trades)))
         for action in (asked.solve, lambda: asked.evaluate(np.zeros((5, 3))).objective):
-            with pytest.raises(ModelError, match="parameter slope .*no value"):
+            with pytest.raises(ModelError, match=r"parameter slope .*no value"):
                 action()
 
 
@@ -129,7 +131,10 @@ class TestRefusals:
             (lambda p: cp.sum(cp.sqrt(p.remaining)), "CustomCost is concave"),
             (lambda p: cp.sum(cp.multiply(p.trades, p.trades)), "CustomCost is unknown by CVXPY's rules; a convex"),
             (lambda p: cp.sum(cp.exp(-cp.square(p.trades))), "by CVXPY's rules; a convex"),
-            (lambda p: cp.sum_squares(cp.Variable(3, name="stray")), "CustomCost uses the variable stray, which is not"),
+            (
+                lambda p: cp.sum_squares(cp.Variable(3, name="stray")),
+                "CustomCost uses the variable stray, which is not",
+            ),
             (lambda p: cp.sum(p.trades) + cp.Variable(name="stray"), "uses the variable stray"),
             (lambda p: cp.Constant(3.0), "CustomCost does not depend on the schedule"),
         ],
@@ -141,7 +146,7 @@ class TestRefusals:
     def test_paths_of_another_problem(self):
         seen = []
         problem(ac.CustomCost(lambda p: seen.append(p.trades) or cp.sum_squares(p.trades)))
-        with pytest.raises(ModelError, match="uses the variable .*, which is not of this problem's paths"):
+        with pytest.raises(ModelError, match=r"uses the variable .*, which is not of this problem's paths"):
             problem(ac.CustomCost(lambda p: cp.sum_squares(seen[0])))
 
     def test_arguments(self):

@@ -130,8 +130,12 @@ class TestTemporary:
             ac.ExecutionProblem(builders.order("both sides"), market, ac.TemporaryImpact(np.eye(3)))
 
     def test_no_coefficient_anywhere(self):
-        with pytest.raises(ModelError, match="TemporaryImpact has no coefficient: give it one, or give the market an impact"):
-            ac.ExecutionProblem(builders.order("sell one"), builders.market("uneven", impact=None), ac.TemporaryImpact())
+        with pytest.raises(
+            ModelError, match="TemporaryImpact has no coefficient: give it one, or give the market an impact"
+        ):
+            ac.ExecutionProblem(
+                builders.order("sell one"), builders.market("uneven", impact=None), ac.TemporaryImpact()
+            )
 
 
 def permanent_by_hand(u, gamma, own):
@@ -148,7 +152,9 @@ def permanent_by_hand(u, gamma, own):
 
 class TestPermanent:
     @pytest.mark.parametrize("own", ["full", "half"])
-    @pytest.mark.parametrize("gamma", [GAMMA, GAMMA.iloc[::-1, [1, 0, 2]], pd.Series(np.diag(GAMMA), index=GAMMA.index)])
+    @pytest.mark.parametrize(
+        "gamma", [GAMMA, GAMMA.iloc[::-1, [1, 0, 2]], pd.Series(np.diag(GAMMA), index=GAMMA.index)]
+    )
     def test_by_formula(self, own, gamma):
         dense = GAMMA.to_numpy() if isinstance(gamma, pd.DataFrame) else np.diag(np.diag(GAMMA))
         for kind in ("both sides", "sell many", "buy many"):
@@ -172,7 +178,7 @@ class TestPermanent:
 
     def test_what_each_trade_pays_is_what_earlier_trades_moved(self):
         u = next(schedules())
-        plan, name = price(ac.PermanentImpact(GAMMA), u)
+        plan, _ = price(ac.PermanentImpact(GAMMA), u)
         cell = plan.breakdown().query("cost == @name")["value"].to_numpy().reshape(5, 3)
         np.testing.assert_array_equal(cell[0], 0.0)
         moved = GAMMA.to_numpy() @ (u[0] + u[1])
@@ -238,7 +244,9 @@ class TestSpread:
     def test_half_of_the_markets_spread(self):
         u = next(schedules())
         plan, name = price(ac.SpreadCost(), u)
-        expected = sum(0.5 * 4e-4 * builders.PRICES[a] * abs(u[k, i]) for k in range(5) for i, a in enumerate(builders.NAMES))
+        expected = sum(
+            0.5 * 4e-4 * builders.PRICES[a] * abs(u[k, i]) for k in range(5) for i, a in enumerate(builders.NAMES)
+        )
         assert plan.term_values[name] == pytest.approx(expected, rel=TIGHT)
 
     @given(st.floats(0.0, 10.0), st.floats(-1e6, 1e6).filter(lambda x: abs(x) > 1.0))
@@ -246,7 +254,9 @@ class TestSpread:
     def test_a_one_way_order_pays_it_once(self, half, x):
         market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 10.0)
         problem = ac.ExecutionProblem(ac.Order(x), market, ac.SpreadCost(half) + ac.TemporaryImpact(1e-6))
-        assert problem.evaluate(np.full((3, 1), -x / 3)).term_values["SpreadCost"] == pytest.approx(half * abs(x), rel=TIGHT)
+        assert problem.evaluate(np.full((3, 1), -x / 3)).term_values["SpreadCost"] == pytest.approx(
+            half * abs(x), rel=TIGHT
+        )
 
     def test_a_spread_keeps_an_idle_asset_idle(self):
         """Risk reduction that is worth less than the spread is not bought."""

@@ -91,7 +91,9 @@ class TestByFormula:
     def test_shares_of_assets_add_up_to_the_whole(self, model, kind):
         """Each asset's part is x_i (Sigma x)_i tau: Euler's split of the variance."""
         order, (covariance, sigma) = builders.order(kind), MODELS[model]
-        plan = ac.ExecutionProblem(order, builders.market("uneven"), 1.0 * ac.TimingRisk(covariance)).evaluate(schedule(order, 2))
+        plan = ac.ExecutionProblem(order, builders.market("uneven"), 1.0 * ac.TimingRisk(covariance)).evaluate(
+            schedule(order, 2)
+        )
         x = builders.loops(plan.path.trades, order.remaining.to_numpy())
         found = plan.breakdown()["value"].to_numpy().reshape(5, 3)
         for k in range(5):
@@ -108,16 +110,22 @@ class TestTiming:
     def test_a_night_is_carried_by_what_is_held(self):
         grid = ac.TimeGrid([0.0, 1.0, 1.5, 2.5], closed=[False, True, False])
         market = ac.Market(grid, 10.0, covariance=4.0)
-        plan = ac.ExecutionProblem(ac.Order.sell(100.0), market, 1.0 * ac.TimingRisk()).evaluate([[-70.0], [0.0], [-30.0]])
+        plan = ac.ExecutionProblem(ac.Order.sell(100.0), market, 1.0 * ac.TimingRisk()).evaluate(
+            [[-70.0], [0.0], [-30.0]]
+        )
         assert plan.variance == pytest.approx(4.0 * 30.0**2 * 1.5, rel=TIGHT)
 
     def test_only_risk_is_an_immediate_block(self):
         market = builders.market("uneven", ["A"])
-        plan = ac.ExecutionProblem(builders.order("sell one"), market, ac.TemporaryImpact() + 1e6 * ac.TimingRisk()).solve()
+        plan = ac.ExecutionProblem(
+            builders.order("sell one"), market, ac.TemporaryImpact() + 1e6 * ac.TimingRisk()
+        ).solve()
         assert plan.remaining["A"].iloc[1] == pytest.approx(0.0, abs=1e-3 * 9_000.0)
 
     def test_without_a_weight_it_says_what_to_do(self):
-        problem = ac.ExecutionProblem(builders.order("sell one"), builders.market(), ac.TemporaryImpact() + ac.TimingRisk())
+        problem = ac.ExecutionProblem(
+            builders.order("sell one"), builders.market(), ac.TemporaryImpact() + ac.TimingRisk()
+        )
         with pytest.raises(ModelError, match=r"TimingRisk has no weight: multiply it by a risk aversion.*solve_for"):
             problem.solve()
 
@@ -136,13 +144,17 @@ class TestTiming:
     )
     def test_refusals(self, covariance, words):
         with pytest.raises(DataError, match=words):
-            ac.ExecutionProblem(builders.order("both sides"), builders.market("uneven"), 1.0 * ac.TimingRisk(covariance))
+            ac.ExecutionProblem(
+                builders.order("both sides"), builders.market("uneven"), 1.0 * ac.TimingRisk(covariance)
+            )
 
 
 class TestTracking:
     def order_and_path(self):
         order = builders.order("both sides")
-        return order, pd.DataFrame(np.outer(np.linspace(1.0, 0.0, 6) ** 2, order.remaining), GRID.edge_labels, order.assets)
+        return order, pd.DataFrame(
+            np.outer(np.linspace(1.0, 0.0, 6) ** 2, order.remaining), GRID.edge_labels, order.assets
+        )
 
     def test_zero_on_the_benchmark_itself(self):
         order, path = self.order_and_path()
@@ -203,7 +215,10 @@ class TestTracking:
             (lambda p: p.to_numpy()[1:], r"TrackingRisk benchmark: shape \(5, 3\) was given, \(6, 3\)"),
             (lambda p: p.where(p > p.min().min()), "TrackingRisk benchmark is nan for B at 0.0"),
             (lambda p: np.where(p == 0.0, np.inf, p), "TrackingRisk benchmark is inf for A at 1.0"),
-            (lambda p: p.astype(object).replace(0.0, "?"), r"TrackingRisk benchmark: '\?' for A at 1.0 is not a number"),
+            (
+                lambda p: p.astype(object).replace(0.0, "?"),
+                r"TrackingRisk benchmark: '\?' for A at 1.0 is not a number",
+            ),
             (lambda p: "twap", "TrackingRisk benchmark: 'twap' is not a number"),
         ],
     )

@@ -42,7 +42,9 @@ def by_hand(derivative, edges, x):
 
 
 class TestPolynomials:
-    @pytest.mark.parametrize("edges", [builders.EDGES["even"], builders.EDGES["uneven"], [0.0, 0.01, 0.02, 0.9, 0.95, 1.0]])
+    @pytest.mark.parametrize(
+        "edges", [builders.EDGES["even"], builders.EDGES["uneven"], [0.0, 0.01, 0.02, 0.9, 0.95, 1.0]]
+    )
     @pytest.mark.parametrize("derivative", [1, 2, 3])
     def test_exact_on_the_lowest_degree_that_bends(self, derivative, edges):
         """x = t^(d+1) has x^(d+1) = (d+1)!, so t^3 gives 6 in every window, on any grid."""
@@ -91,7 +93,9 @@ class TestByFormula:
         """d = 1, even grid: sum over inner edges of ((v_{k+1} - v_k) / tau)^2 tau."""
         x = np.array([10.0, 7.0, 6.0, 2.0, 1.0, 0.0])
         v = np.diff(x) / 0.2
-        assert penalty(1, builders.EDGES["even"], x)[0] == pytest.approx(np.sum((np.diff(v) / 0.2) ** 2 * 0.2), rel=1e-9)
+        assert penalty(1, builders.EDGES["even"], x)[0] == pytest.approx(
+            np.sum((np.diff(v) / 0.2) ** 2 * 0.2), rel=1e-9
+        )
 
     @pytest.mark.parametrize(("periods", "derivative"), [(1, 1), (1, 2), (2, 2), (2, 3)])
     def test_too_few_intervals_to_bend(self, periods, derivative):
@@ -105,7 +109,9 @@ class TestByFormula:
     def test_by_asset(self):
         order = builders.order("both sides")
         mu = {"B": 2e-4, "A": 1e-6, "C": 3e-5}
-        problem = ac.ExecutionProblem(order, builders.market("uneven"), ac.Smoothness(1, weight=mu) + ac.TemporaryImpact())
+        problem = ac.ExecutionProblem(
+            order, builders.market("uneven"), ac.Smoothness(1, weight=mu) + ac.TemporaryImpact()
+        )
         u = builders.random_trades(problem)
         x = builders.loops(u, order.remaining)
         expected = sum(mu[a] * by_hand(1, builders.EDGES["uneven"], x[:, i]) for i, a in enumerate("ABC"))
@@ -120,8 +126,12 @@ class TestScale:
     )
     def test_by_formula(self, cost, power):
         grid = builders.grid("uneven")
-        eta = pd.DataFrame(np.outer(np.arange(1.0, 6.0), [1e-6, 2e-4, 1e-5]), index=grid.labels, columns=[*builders.NAMES])
-        problem = ac.ExecutionProblem(builders.order("both sides"), builders.market("uneven"), ac.TemporaryImpact(eta) + cost)
+        eta = pd.DataFrame(
+            np.outer(np.arange(1.0, 6.0), [1e-6, 2e-4, 1e-5]), index=grid.labels, columns=[*builders.NAMES]
+        )
+        problem = ac.ExecutionProblem(
+            builders.order("both sides"), builders.market("uneven"), ac.TemporaryImpact(eta) + cost
+        )
         np.testing.assert_allclose(cost.strength(problem.setting), eta.mean() * 0.1**power, rtol=TIGHT)
 
     def test_weight_of_the_impact_does_not_matter(self):
@@ -189,16 +199,18 @@ class TestMinimisers:
 class TestRefusals:
     @pytest.mark.parametrize("derivative", [0, -1, 1.5, True, "two"])
     def test_derivative(self, derivative):
-        with pytest.raises(DataError, match="derivative=.*an integer >= 1"):
+        with pytest.raises(DataError, match=r"derivative=.*an integer >= 1"):
             ac.Smoothness(derivative, scale=0.1)
 
     def test_one_of_scale_and_weight(self):
         for make in (lambda: ac.Smoothness(), lambda: ac.Smoothness(1, scale=0.1, weight=1.0), lambda: ac.Jerk()):
-            with pytest.raises(DataError, match="give either scale= .* or weight="):
+            with pytest.raises(DataError, match=r"give either scale= .* or weight="):
                 make()
 
     def test_scale_needs_impact(self):
-        with pytest.raises(ModelError, match="Jerk: scale= is relative to the temporary impact, and the problem has none"):
+        with pytest.raises(
+            ModelError, match="Jerk: scale= is relative to the temporary impact, and the problem has none"
+        ):
             ac.ExecutionProblem(builders.order("sell one"), builders.market(), 1e-6 * ac.TimingRisk() + ac.Jerk(0.1))
 
     @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def from_roots(model):
     """Return Sigma_k = diag(s) (R R' + diag(d)^2) diag(s) for every interval."""
     n = model.scale.shape[0]
     roots = np.broadcast_to(model.root, (n, *model.root.shape[-2:]))
-    return np.array([np.diag(s) @ (r @ r.T + np.diag(model.specific**2)) @ np.diag(s) for s, r in zip(model.scale, roots)])
+    own = np.diag(model.specific**2)
+    return np.array([np.diag(s) @ (r @ r.T + own) @ np.diag(s) for s, r in zip(model.scale, roots, strict=True)])
 
 
 def agree(model, expected):
@@ -216,7 +217,7 @@ class TestFactorModel:
     def test_scaled_and_per_interval(self):
         b, d = LOADINGS.to_numpy(), np.diag(SPECIFIC)
         stack = np.array([FACTOR, 2 * FACTOR, 0 * FACTOR])
-        expected = [np.diag(s) @ (b @ f @ b.T + d) @ np.diag(s) for s, f in zip(SCALE.to_numpy(), stack)]
+        expected = [np.diag(s) @ (b @ f @ b.T + d) @ np.diag(s) for s, f in zip(SCALE.to_numpy(), stack, strict=True)]
         agree(ac.FactorModel(LOADINGS, stack, SPECIFIC, scale=SCALE).on(GRID, ASSETS), expected)
 
     def test_one_factor_by_scalars(self):
@@ -243,7 +244,12 @@ class TestFactorModel:
             (LOADINGS.iloc[:2], FACTOR, SPECIFIC, "loadings: no row for asset C"),
             (LOADINGS.to_numpy()[:2], FACTOR, SPECIFIC, "loadings: 2 rows were given for 3 assets"),
             (LOADINGS.replace(2.0, np.nan), FACTOR, SPECIFIC, "loadings: nan for market at B"),
-            (LOADINGS.astype(object).replace(2.0, "x"), FACTOR, SPECIFIC, "loadings: 'x' for market at B is not a number"),
+            (
+                LOADINGS.astype(object).replace(2.0, "x"),
+                FACTOR,
+                SPECIFIC,
+                "loadings: 'x' for market at B is not a number",
+            ),
             (LOADINGS.rename(index={"C": "B"}), FACTOR, 0.0, "loadings: the asset 'B' appears twice"),
             (LOADINGS["market"], FACTOR, SPECIFIC, "loadings: an asset x factor table is expected"),
             (LOADINGS, FACTOR, -SPECIFIC, "specific variance is -0.4 for A"),

@@ -128,16 +128,21 @@ class TestAlmgrenThumHauptmannLi:
         grid = ac.TimeGrid([0.0, days])
         volatility = self.sigma_bps * 1e-4 * 100.0
         return ac.Market(
-            grid, {"IBM": 100.0}, volume=self.adv * days, covariance=volatility**2,
+            grid,
+            {"IBM": 100.0},
+            volume=self.adv * days,
+            covariance=volatility**2,
             impact=ac.AlmgrenEtAl2005(shares_outstanding={"IBM": self.theta}),
-        )  # fmt: skip
+        )
 
     @pytest.mark.parametrize(("days", "printed"), [(0.1, 32.223851), (0.2, 24.638406), (0.5, 18.417863)])
     @pytest.mark.parametrize("side", [ac.Order.sell, ac.Order.buy])
     def test_total_cost(self, days, printed, side):
         """J = I/2 + K: half of the permanent move, and the whole temporary one."""
         world, shares = self.ibm(days), 0.1 * self.adv
-        problem = ac.ExecutionProblem(side({"IBM": shares}), world, ac.TemporaryImpact() + ac.PermanentImpact(own="half"))
+        problem = ac.ExecutionProblem(
+            side({"IBM": shares}), world, ac.TemporaryImpact() + ac.PermanentImpact(own="half")
+        )
         plan = problem.solve()
         half_of_permanent = plan.term_values["PermanentImpact"]
         temporary = world.impact.law(world, plan.path.trades).sum()

@@ -70,7 +70,10 @@ class TestFields:
 
     def test_repr(self):
         assert repr(ac.Market(GRID, PRICE)) == "Market(3 assets, 3 intervals; prices only)"
-        assert repr(full(impact=ac.LinearImpact(5.0))) == "Market(3 assets, 3 intervals; volume, covariance, spread, LinearImpact)"
+        assert (
+            repr(full(impact=ac.LinearImpact(5.0)))
+            == "Market(3 assets, 3 intervals; volume, covariance, spread, LinearImpact)"
+        )
 
 
 class TestDailyFigures:
@@ -85,7 +88,9 @@ class TestDailyFigures:
 
     def test_nights_do_not_count(self):
         grid = ac.TimeGrid([0.0, 1.0, 1.5, 2.5], closed=[False, True, False])
-        market = ac.Market(grid, 10.0, volume=[1_000.0, 7.0, 3_000.0], covariance=ac.Covariance(4.0, scale=[[1.0], [9.0], [1.0]]))
+        market = ac.Market(
+            grid, 10.0, volume=[1_000.0, 7.0, 3_000.0], covariance=ac.Covariance(4.0, scale=[[1.0], [9.0], [1.0]])
+        )
         np.testing.assert_allclose(market.daily_volume, [2_000.0], **TIGHT)
         np.testing.assert_allclose(market.daily_volatility, [2.0], **TIGHT)
 

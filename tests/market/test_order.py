@@ -85,7 +85,7 @@ class TestSums:
     @given(shares, shares)
     @settings(max_examples=40, deadline=None)
     def test_positions_add_up(self, left, right):
-        total = Order(left) + Order(right, {k: 1.0 for k in right})
+        total = Order(left) + Order(right, dict.fromkeys(right, 1.0))
         for label in {*left, *right}:
             assert total.initial[label] == left.get(label, 0.0) + right.get(label, 0.0)
             assert total.target[label] == (1.0 if label in right else 0.0)
@@ -132,11 +132,15 @@ class TestFromFrame:
         assert Order.from_frame(frame) == Order.sell({"A": 100.0}) + Order.buy({"B": 2.5})
 
     def test_csv_as_people_write_it(self, tmp_path):
-        text = "symbol, side, quantity, desk\nA, Sell, \"1,000\", x\n B ,b, 2_500, y\nC, S, 3e2, z\n"
+        text = 'symbol, side, quantity, desk\nA, Sell, "1,000", x\n B ,b, 2_500, y\nC, S, 3e2, z\n'
         assert read(text, tmp_path).remaining.to_dict() == {"A": 1000.0, "B": -2500.0, "C": 300.0}
 
     def test_symbols_that_look_like_something_else(self, tmp_path):
-        assert list(read("symbol,side,quantity\nNA,sell,1\nnull,buy,2\n007,sell,3\n", tmp_path).assets) == ["NA", "null", "007"]
+        assert list(read("symbol,side,quantity\nNA,sell,1\nnull,buy,2\n007,sell,3\n", tmp_path).assets) == [
+            "NA",
+            "null",
+            "007",
+        ]
 
     def test_a_byte_order_mark_is_not_part_of_the_header(self, tmp_path):
         path = tmp_path / "excel.csv"
@@ -170,7 +174,10 @@ class TestFromFrame:
             ("symbol,side,quantity\nA,sell,nan\n", "line 2, quantity: 'nan' is not a quantity"),
             ("symbol,side,quantity\n ,sell,1\n", "line 2, symbol: empty"),
             ("symbol,side,quantity\nA,sell,1\n\n\nB,sell,x\n", "line 5, quantity: 'x'"),
-            ("symbol,side,quantity\nA,sell,1\nB,sell,1,000\n", "orders.csv, line 3: 4 fields, the header has 3.*quotes"),
+            (
+                "symbol,side,quantity\nA,sell,1\nB,sell,1,000\n",
+                "orders.csv, line 3: 4 fields, the header has 3.*quotes",
+            ),
             ("symbol,side,quantity,side\nA,sell,1,buy\n", "orders.csv: the column 'side' appears more than once"),
             ("symbol,side,quantity\nA,sell\n", "orders.csv, line 2: 2 fields, the header has 3"),
         ],

@@ -62,7 +62,7 @@ class TestWeights:
     @given(weights, st.floats(1e-6, 1e6))
     @settings(max_examples=30, deadline=None)
     def test_divide(self, a, b):
-        (weight, _), = terms(a * ac.TimingRisk() / b)
+        ((weight, _),) = terms(a * ac.TimingRisk() / b)
         assert weight == pytest.approx(a / b, rel=SUMS)
 
     @pytest.mark.parametrize("number", [2, np.float64(2.0), np.int64(2), np.float32(2.0)])
@@ -105,7 +105,9 @@ class TestWeights:
         assert plan.expected_cost == pytest.approx(parts["TemporaryImpact"] + parts["SpreadCost"], rel=SUMS)
 
     def test_nobodys_weight_is_one_and_a_risks_is_zero(self):
-        problem = ac.ExecutionProblem(builders.order("both sides"), builders.market(), ac.TemporaryImpact() + ac.TimingRisk())
+        problem = ac.ExecutionProblem(
+            builders.order("both sides"), builders.market(), ac.TemporaryImpact() + ac.TimingRisk()
+        )
         plan = problem.evaluate(builders.random_trades(problem))
         assert plan.objective == plan.term_values["TemporaryImpact"]
         assert plan.term_values["TimingRisk"] > 0
@@ -122,14 +124,18 @@ class TestRepr:
         assert repr(Term(None, ac.SpreadCost())) == "SpreadCost()"
 
     def test_problem(self):
-        problem = ac.ExecutionProblem(builders.order("sell one"), builders.market(), ac.TemporaryImpact(), [ac.Monotone()])
+        problem = ac.ExecutionProblem(
+            builders.order("sell one"), builders.market(), ac.TemporaryImpact(), [ac.Monotone()]
+        )
         assert repr(problem) == "ExecutionProblem(1 asset x 5 intervals: TemporaryImpact(); rules: Monotone)"
 
 
 class TestNames:
     def test_must_differ(self):
         market, order = builders.market(), builders.order("sell one")
-        with pytest.raises(ModelError, match="two terms of the problem are called 'SpreadCost': give one of them a name="):
+        with pytest.raises(
+            ModelError, match="two terms of the problem are called 'SpreadCost': give one of them a name="
+        ):
             ac.ExecutionProblem(order, market, ac.SpreadCost() + ac.SpreadCost())
         both = ac.ExecutionProblem(order, market, ac.TemporaryImpact() + ac.SpreadCost() + ac.SpreadCost(name="again"))
         assert {*both.solve().term_values} == {"TemporaryImpact", "SpreadCost", "again"}
@@ -165,7 +171,9 @@ class TestUsersOwn:
 
         problem = ac.ExecutionProblem(builders.order("both sides"), builders.market("uneven"), 3.0 * Rush())
         plan = problem.solve()
-        assert plan.term_values == {"Rush": pytest.approx(1e-6 * np.sum((builders.order("both sides").remaining / 5) ** 2 * 5))}
+        assert plan.term_values == {
+            "Rush": pytest.approx(1e-6 * np.sum((builders.order("both sides").remaining / 5) ** 2 * 5))
+        }
         assert repr(problem.objective) == "3 * Rush()"
 
     def test_abstract_bases_cannot_be_used_as_they_are(self):
@@ -183,7 +191,10 @@ class TestProblemArguments:
             (lambda o, m: (o, m, 5.0), "ExecutionProblem objective: float was given; a cost or a sum of costs"),
             (lambda o, m: (o, m, ac.SpreadCost), "ExecutionProblem objective: .* was given"),
             (lambda o, m: (o, m, Objective(())), "the objective has no cost"),
-            (lambda o, m: (o, m, ac.SpreadCost(), [ac.SpreadCost()]), "constraints: SpreadCost was given, a Constraint"),
+            (
+                lambda o, m: (o, m, ac.SpreadCost(), [ac.SpreadCost()]),
+                "constraints: SpreadCost was given, a Constraint",
+            ),
             (lambda o, m: (o, m, ac.SpreadCost(), ["Monotone"]), "constraints: str was given, a Constraint"),
         ],
     )
@@ -192,5 +203,7 @@ class TestProblemArguments:
             ac.ExecutionProblem(*arguments(builders.order("sell one"), builders.market()))
 
     def test_one_rule_needs_no_list(self):
-        problem = ac.ExecutionProblem(builders.order("sell one"), builders.market(), ac.TemporaryImpact(), ac.Monotone())
+        problem = ac.ExecutionProblem(
+            builders.order("sell one"), builders.market(), ac.TemporaryImpact(), ac.Monotone()
+        )
         assert [c.name for c in problem.constraints] == ["Monotone"]

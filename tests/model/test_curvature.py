@@ -46,7 +46,7 @@ class TestOneAsset:
 
     def test_exactly_zero_is_not_enough(self):
         """eta = gamma tau / 2 leaves a direction that costs nothing: N + 1 intervals would do."""
-        with pytest.raises(ModelError, match="found 0.*at least 5 intervals would do"):
+        with pytest.raises(ModelError, match=r"found 0.*at least 5 intervals would do"):
             stock(4, 1.0, 8.0)
         assert stock(5, 1.0, 8.0).solve().certificate is not None
 
@@ -61,13 +61,19 @@ class TestOneAsset:
     def test_names_interval_asset_and_ways_out(self):
         with pytest.raises(ModelError) as caught:
             stock(4, 1e-6, 1e-4)
-        for word in ("asset at 0.0", "eta / tau - gamma / 2", "larger eta", "smaller gamma", "PermanentImpact(own='half')"):
+        for word in (
+            "asset at 0.0",
+            "eta / tau - gamma / 2",
+            "larger eta",
+            "smaller gamma",
+            "PermanentImpact(own='half')",
+        ):
             assert word in str(caught.value)
 
     def test_first_offending_interval_on_an_uneven_grid(self):
         """Only the long interval (0.4 to 0.85) is too long."""
         objective = ac.TemporaryImpact(1e-6) + ac.PermanentImpact(2e-6 / 0.3)
-        with pytest.raises(ModelError, match="not convex for A at 0.4"):
+        with pytest.raises(ModelError, match=r"not convex for A at 0.4"):
             ac.ExecutionProblem(builders.order("sell one"), builders.market("uneven"), objective)
 
     def test_half_is_always_convex(self):
@@ -118,7 +124,9 @@ class TestOnTheSum:
 
     def test_an_update_is_judged_too_and_changes_nothing_when_refused(self):
         market = ac.Market(ac.TimeGrid.uniform(1.0, 4), 50.0)
-        problem = ac.ExecutionProblem(ac.Order.sell(1e4), market, ac.TemporaryImpact(2e-6) + 1.0 * ac.PermanentImpact(1e-5))
+        problem = ac.ExecutionProblem(
+            ac.Order.sell(1e4), market, ac.TemporaryImpact(2e-6) + 1.0 * ac.PermanentImpact(1e-5)
+        )
         before = problem.solve().objective
         with pytest.raises(ModelError, match="not convex"):
             problem.update(weights={"PermanentImpact": 2.0})
@@ -136,7 +144,9 @@ class TestCrossImpact:
             + ac.PermanentImpact(pd.DataFrame(gamma, index=labels, columns=labels)),
         )
 
-    @given(coupling=st.floats(-0.8, 0.8), cross=st.floats(-0.9, 0.9), size=st.floats(1.2, 20.0), periods=st.integers(1, 12))
+    @given(
+        coupling=st.floats(-0.8, 0.8), cross=st.floats(-0.9, 0.9), size=st.floats(1.2, 20.0), periods=st.integers(1, 12)
+    )
     @settings(max_examples=30, deadline=None)
     def test_the_advice_is_exact(self, coupling, cross, size, periods):
         """Largest generalised eigenvalue of (gamma / 2, N eta) is what N must exceed."""
@@ -161,7 +171,7 @@ class TestCrossImpact:
 
     @pytest.mark.xfail(strict=True, reason="model/curvature.py: ratio 0, so 'at least 1 intervals would do'")
     def test_an_indefinite_eta_is_no_matter_of_intervals(self):
-        with pytest.raises(ModelError, match="not convex for [AC] at 0.0") as caught:
+        with pytest.raises(ModelError, match=r"not convex for [AC] at 0.0") as caught:
             self.pair(4, 1e-6 * np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros((2, 2)))
         assert "intervals would do" not in str(caught.value)
 

@@ -2,7 +2,6 @@
 
 import builders
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,7 +41,7 @@ class TestFrames:
         np.testing.assert_allclose(found.notional["BAC"], [0.0, 300.0, 900.0, 0.0], rtol=TIGHT)
 
     def test_selected_by_time_of_day(self):
-        assert plan(TRADES).trades.loc["2019-02-15 10:30", "BAC"].iloc[0] == 10.0
+        assert plan(TRADES).trades.loc["2019-02-15 10:30", "BAC"] == 10.0
 
     def test_execution_plan(self):
         table = plan(TRADES).to_frame()
@@ -54,7 +53,7 @@ class TestFrames:
         assert (table["shares"] >= 0).all()
         sides = {"buy": 1.0, "sell": -1.0, "none": 0.0}
         signed = table["side"].map(sides) * table["shares"]
-        pd.testing.assert_series_equal(signed.groupby(table["symbol"]).sum().rename(None), pd.Series({"BAC": 40.0, "JPM": -100.0}), check_names=False)
+        assert signed.groupby(table["symbol"]).sum().to_dict() == {"BAC": 40.0, "JPM": -100.0}
         assert (table.loc[table["shares"] == 0.0, "side"] == "none").all()
 
     def test_without_volume_everything_but_participation(self):
@@ -71,11 +70,9 @@ class TestFrames:
         assert np.isnan(time_of_fraction(found.path, 0.5))
 
     def test_breakdown_sums_to_the_objective(self):
-        problem = ac.ExecutionProblem(
-            builders.order("both sides"),
-            builders.market("uneven"),
-            ac.TemporaryImpact() + 2.0 * ac.SpreadCost() + 1e-5 * ac.TimingRisk() + ac.Alpha({"A": 1.0, "B": -2.0, "C": 0.1}),
-        )
+        objective = ac.TemporaryImpact() + 2.0 * ac.SpreadCost() + 1e-5 * ac.TimingRisk()
+        objective += ac.Alpha({"A": 1.0, "B": -2.0, "C": 0.1})
+        problem = ac.ExecutionProblem(builders.order("both sides"), builders.market("uneven"), objective)
         found = problem.evaluate(builders.random_trades(problem))
         table = found.breakdown()
         assert list(table.columns) == ["cost", "kind", "weight", "interval", "asset", "value", "weighted"]
@@ -87,7 +84,7 @@ class TestFrames:
 
 class TestTimeOfFraction:
     def test_by_hand(self):
-        """13,000... 10,000 of JPM and 1,200 of BAC: 11,200; done by edge: 4,000, 7,300, 8,200, 11,200."""
+        """10,000 of JPM and 1,200 of BAC are 11,200; done by edge: 4,000, 7,300, 8,200, 11,200."""
         path = plan(TRADES).path
         tau = 30.0 / 390.0
         assert time_of_fraction(path, 4_000.0 / 11_200.0) == pytest.approx(tau, rel=1e-9)
@@ -114,5 +111,5 @@ class TestTimeOfFraction:
 
     @pytest.mark.parametrize("fraction", [0.0, -0.1, 1.5, np.nan])
     def test_refusals(self, fraction):
-        with pytest.raises(DataError, match="a number in .0, 1. is expected"):
+        with pytest.raises(DataError, match=r"a number in .0, 1. is expected"):
             time_of_fraction(plan(TRADES).path, fraction)

@@ -1,0 +1,452 @@
+"""Solving: closed forms, certificates, exact zeros, valid extremes, claims, named solvers, honest failure."""
+
+import itertools
+
+import cvxpy as cp
+import numpy as np
+import pandas as pd
+import pytest
+import reference
+from builders import correlated
+from case_problem import problem_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import acopt as ac
+from acopt.analytic.almgren_chriss import AlmgrenChriss
+from acopt.analytic.almgren_chriss_basket import AlmgrenChrissBasket
+from acopt.solving import engine, solvers
+from acopt.solving.quadratic import Solution
+from acopt.solving.refinement import Refiner
+
+ETA, GAMMA, SIGMA = 2.5e-6, 2.5e-7, 0.95
+
+
+def stock(initial=1e6, aversion=1e-6, periods=5, rules=(), extra=(), gamma=GAMMA, spread=0.0625, **market):
+    """Return Almgren and Chriss' stock over five days."""
+    costs = [ac.TemporaryImpact(ETA), aversion * ac.TimingRisk(SIGMA**2), *extra]
+    if gamma:
+        costs.append(ac.PermanentImpact(gamma))
+    if spread:
+        costs.append(ac.SpreadCost(spread))
+    on = ac.Market(ac.TimeGrid.uniform(5.0, periods), 50.0, **market)
+    return ac.ExecutionProblem(ac.Order(initial), on, sum(costs), list(rules))
+
+
+def pair(rules=(), costs=None, order=(4000.0, -2000.0), volume=1e4, aversion=1e-6, hedge=False):
+    """Return two assets, one sold and one bought, over four intervals."""
+    grid = ac.TimeGrid.uniform(1.0, 4)
+    names = ["A", "B"]
+    market = ac.Market(
+        grid,
+        pd.Series([20.0, 40.0], names),
+        volume=pd.DataFrame(volume, grid.labels, names),
+        covariance=correlated([0.4, 0.7]),
+    )
+    impact = ac.TemporaryImpact(pd.Series([1e-5, 2e-5], names))
+    book = ac.Order(pd.Series(order, names))
+    if hedge:
+        book = ac.Order.sell({"A": 4000.0}) + ac.Order.hedge(["B"])
+    return ac.ExecutionProblem(book, market, costs or impact + aversion * ac.TimingRisk(), list(rules))
+
+
+# ------------------------------------------------------------------ closed forms
+
+
+@pytest.mark.parametrize(
+    ("aversion", "cost", "variance", "path"),
+    [
+        (2e-6, 1140715.1670, 2.019313e11, [428598.8457, 182932.8143, 76295.7216, 27643.3774]),
+        (1e-6, 911226.9863, 3.641286e11, [541955.5544, 289854.2194, 147897.4878, 62141.8016]),
+        (0.0, 662500.0, 1.083e12, [8e5, 6e5, 4e5, 2e5]),
+    ],
+)
+@pytest.mark.parametrize("side", [1, -1])
+def test_almgren_chriss_2000(aversion, cost, variance, path, side):
+    plan = stock(side * 1e6, aversion, covariance=SIGMA**2).solve()
+    assert side * plan.path.remaining[1:-1, 0] == pytest.approx(path, abs=5.1e-5)
+    assert plan.expected_cost == pytest.approx(cost, abs=5.1e-5)
+    assert plan.variance == pytest.approx(variance, rel=3e-7)
+
+
+def test_almgren_chriss_2000_with_drift():
+    plan = stock(extra=[ac.Alpha(0.02)], covariance=SIGMA**2).solve()
+    assert plan.path.remaining[1:-1, 0] == pytest.approx([546342.2873, 296084.1174, 154127.3858, 66528.5345], abs=5e-5)
+    assert plan.expected_cost == pytest.approx(880367.1052, abs=5.1e-5)
+    assert plan.variance == pytest.approx(3.739391e11, rel=3e-7)
+
+
+@pytest.mark.parametrize("periods", [1, 2, 5, 78, 390])
+@pytest.mark.parametrize("urgency", [1e-4, 1e-2, 1.0, 30.0, 1e3])
+def test_equality_only_problems_are_their_closed_form(periods, urgency):
+    model = AlmgrenChriss(1.0, 5.0, periods, SIGMA, ETA, GAMMA / 3)
+    step = 2 * np.sinh(min(urgency / periods / 2, 50.0))
+    aversion = float(model.net_temporary * (step / model.duration) ** 2 / SIGMA**2)
+    exact = model.optimum(aversion).holdings
+    for size, side in itertools.product((1e2, 1e9), (1, -1)):
+        plan = stock(side * size, aversion, periods, gamma=GAMMA / 3, spread=0).solve()
+        assert np.abs(plan.path.remaining[:, 0] / (side * size) - exact).max() <= 1e-9
+
+
+def test_the_continuous_closed_form_is_approached_at_second_order():
+    misses = []
+    for periods in (25, 50, 100):
+        plan = stock(1e6, 1e-6, periods, gamma=0, spread=0).solve()
+        limit = AlmgrenChriss(1e6, 5.0, periods, SIGMA, ETA).continuous
+        misses.append(np.abs(plan.path.remaining[:, 0] - limit.holdings(1e-6, np.linspace(0, 5, periods + 1))).max())
+    assert np.log2(misses[0] / misses[1]) == pytest.approx(2, abs=0.02)
+    assert np.log2(misses[1] / misses[2]) == pytest.approx(2, abs=0.01)
+
+
+def test_a_basket_is_its_closed_form():
+    eta, sigma = np.array([1e-6, 4e-6, 2e-7]), correlated([0.5, 1.1, 0.2], 0.7)
+    x = np.array([1e5, -4e4, 1e6])
+    model = AlmgrenChrissBasket(x, 1.0, 20, sigma, np.diag(eta))
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 20), pd.Series([50.0, 90.0, 10.0], list("ABC")), covariance=sigma)
+    costs = ac.TemporaryImpact(pd.Series(eta, list("ABC"))) + 1e-5 * ac.TimingRisk()
+    plan = ac.ExecutionProblem(ac.Order(pd.Series(x, list("ABC"))), market, costs).solve()
+    assert np.abs(plan.path.remaining - model.optimum(1e-5).holdings).max() <= 1e-9 * 1e6
+
+
+def test_time_varying_cost_is_split_in_inverse_proportion():
+    tau, eta = np.array([0.1, 0.3, 0.2, 0.4]), np.array([3e-6, 1e-6, 5e-6, 2e-6])
+    grid = ac.TimeGrid(np.r_[0, np.cumsum(tau)])
+    costs = ac.TemporaryImpact(pd.Series(eta, grid.labels))
+    plan = ac.ExecutionProblem(ac.Order(-3e5), ac.Market(grid, 20.0), costs).solve()
+    weight = tau / eta
+    assert plan.path.trades[:, 0] == pytest.approx(3e5 * weight / weight.sum(), rel=1e-12)
+    assert plan.objective == pytest.approx(9e10 / weight.sum(), rel=1e-12)
+
+
+# ------------------------------------------------------------------ the certificate
+
+
+@pytest.mark.parametrize("solver", ["auto", "CLARABEL", "PIQP"])
+def test_the_certified_gap_bounds_the_true_one(solver):
+    for number in range(0, 60, 4):
+        case = reference.random_case(np.random.default_rng([77, number]))
+        plan, truth = problem_of(case).solve(solver=solver, tolerance=1e-4), reference.solve_reference(case)
+        cost, _ = reference.cost_and_scale(case, plan.path.trades)
+        proof = plan.certificate
+        assert cost - truth.objective <= proof.gap + 1e-11 * truth.scale
+        assert reference.violation(case, plan.path.trades) <= max(proof.violation, 1e-12)
+        assert proof.gap_scale == pytest.approx(reference.cost_and_scale(case, plan.path.trades)[1], rel=1e-9)
+        assert proof.objective_difference <= 1e-9
+
+
+def test_a_point_that_was_not_refined_owns_up_to_its_gap(monkeypatch):
+    monkeypatch.setattr(Refiner, "refine", lambda *_, **__: None)
+    problem = stock(aversion=1e-6, periods=20, rules=[ac.TradeSize(-1.2e5, 0.0)])
+    rough = problem.solve(solver="OSQP", tolerance=1e-3)
+    monkeypatch.undo()
+    exact = stock(aversion=1e-6, periods=20, rules=[ac.TradeSize(-1.2e5, 0.0)]).solve()
+    assert not rough.certificate.refined
+    assert rough.certificate.relative_gap > 1e-10
+    assert rough.objective - exact.objective <= rough.certificate.gap
+    assert exact.certificate.refined
+    assert exact.certificate.relative_gap <= 1e-12
+
+
+def test_the_certificate_says_what_happened():
+    proof = stock(rules=[ac.TradeSize(-3e5, 0.0, name="cap")]).solve().certificate
+    assert proof.solver == "OSQP"
+    assert proof.algebra == solvers.osqp_algebra()
+    assert len(proof.tries) == 1
+    assert proof.refined
+    assert proof.refinements >= 1
+    assert proof.violations["cap"] == 0.0
+    assert 0 < proof.seconds < 60
+    assert "certified" in str(proof)
+    assert proof.relative_gap <= 1e-12
+
+
+def test_the_breakdown_sums_to_the_objective():
+    plan = stock(rules=[ac.TradeSize(-3e5, 0.0)], extra=[ac.Alpha(0.02), ac.Jerk(0.3)]).solve()
+    assert plan.breakdown()["weighted"].sum() == pytest.approx(plan.objective, rel=1e-9)
+
+
+# ------------------------------------------------------------------ exact zeros and exact ends
+
+
+def test_forbidden_trades_are_zero_and_the_target_is_met_exactly():
+    grid = ac.TimeGrid.uniform(1.0, 10)
+    names = ["A", "B", "C"]
+    volume = pd.DataFrame(7e3, grid.labels, names)
+    volume.iloc[3, 0] = volume.iloc[7, 2] = 0.0
+    market = ac.Market(grid, pd.Series([10.0, 33.0, 7.1], names), volume=volume, covariance=correlated([0.3, 0.5, 0.1]))
+    order = ac.Order(pd.Series([1234.567, -0.1, 9876.5], names), pd.Series([0.3, 777.7, 1e-3], names))
+    rules = [ac.NoTrade(during=(0.5, 0.6)), ac.NoTrade(assets=["B"], during=(0.1, 0.2), name="no B"),
+             ac.Participation(0.8)]  # fmt: skip
+    plan = ac.ExecutionProblem(
+        order, market, ac.TemporaryImpact(pd.Series(1e-5, names)) + 1e-4 * ac.TimingRisk(), rules
+    )
+    plan = plan.solve()
+    trades = plan.trades.to_numpy()
+    assert not trades[5].any()
+    assert trades[1, 1] == trades[3, 0] == trades[7, 2] == 0.0
+    assert (plan.holdings.iloc[-1] == order.target).all()
+    assert not plan.remaining.iloc[-1].any()
+    assert np.count_nonzero(trades) == 30 - 6
+
+
+@pytest.mark.parametrize("size", [1e2, 1e9])
+def test_exactly_binding_caps_leave_no_choice(size):
+    grid = ac.TimeGrid.uniform(1.0, 7)
+    market = ac.Market(grid, 50.0, volume=np.full(7, size), covariance=1.0)
+    costs = ac.TemporaryImpact(1e-6) + 1e-3 * ac.TimingRisk()
+    plan = ac.ExecutionProblem(ac.Order(0.1 * 7 * size), market, costs, [ac.Participation(0.1)]).solve()
+    assert plan.path.trades[:, 0] == pytest.approx(-0.1 * size, rel=1e-12)
+    assert plan.certificate.violation <= 1e-12
+
+
+# ------------------------------------------------------------------ valid extremes
+
+
+def test_one_interval_is_one_trade():
+    plan = stock(periods=1, spread=0).solve()
+    assert plan.path.trades.tolist() == [[-1e6]]
+    assert plan.expected_cost == pytest.approx((ETA / 5 - GAMMA / 2) * 1e12 + GAMMA / 2 * 1e12, rel=1e-12)
+
+
+def test_a_zero_order_is_not_traded():
+    plan = stock(0.0, rules=[ac.Participation(0.1), ac.Monotone()], volume=1e5, covariance=SIGMA**2).solve()
+    assert plan.trades.shape == (5, 1)
+    assert not plan.path.trades.any()
+    assert plan.objective == 0.0
+
+
+def test_a_zero_order_trades_when_a_cost_rewards_it():
+    plan = stock(0.0, extra=[ac.Alpha(0.05)], spread=0).solve()
+    assert plan.path.remaining[1:-1, 0].min() > 0
+    assert plan.objective < 0
+    assert plan.path.remaining[-1, 0] == 0.0
+
+
+def test_fewer_shares_than_intervals_are_fractions():
+    plan = stock(3.0, periods=78).solve()
+    assert plan.path.trades.sum() == pytest.approx(-3.0, abs=1e-14)
+    assert (plan.path.trades < 0).all()
+
+
+def test_an_interval_without_volume_has_no_participation():
+    volume = np.array([1e6, 0.0, 2e6, 1e6, 1e6])
+    plan = stock(rules=[ac.Participation(0.5)], volume=volume).solve()
+    assert plan.path.trades[1, 0] == 0.0
+    assert plan.path.participation[1, 0] == 0.0
+    assert np.abs(plan.path.participation).max() <= 0.5
+
+
+# ------------------------------------------------------------------ infeasible and unbounded
+
+
+def test_rules_that_conflict_only_together_are_named():
+    tight = ac.TradeSize(pd.Series({"A": -1000.0, "B": 0.0}), pd.Series({"A": 0.0, "B": 2000.0}))
+    feasible = [tight, ac.DollarNeutral(0.01)]
+    assert pair(feasible).solve().certificate.violation <= 1e-12
+    late = ac.NoTrade(assets=["B"], during=(0.0, 0.5), name="late B")
+    with pytest.raises(ac.InfeasibleError, match=r"DollarNeutral, TradeSize, late B conflict"):
+        pair([*feasible, late]).solve()
+
+
+def test_custom_rules_that_conflict_are_named():
+    early = ac.CustomConstraint(lambda p: p.done("A")[2] >= 0.7, name="early")
+    slow = ac.CustomConstraint(lambda p: p.asset("A").remaining[1:3] >= 1600, name="slow")
+    assert pair([early]).solve().path.remaining[2, 0] <= 1200 * (1 + 1e-12)
+    assert pair([slow]).solve().path.remaining[2, 0] >= 1600 * (1 - 1e-12)
+    with pytest.raises(ac.InfeasibleError, match="early, slow conflict"):
+        pair([early, slow]).solve()
+
+
+def test_bounds_that_cross_in_one_row_are_named():
+    held = ac.HoldingBounds(1500.0, None, assets=["A"], during=(0.0, 0.75))
+    with pytest.raises(ac.InfeasibleError, match="HoldingBounds and Participation contradict"):
+        pair([held, ac.Participation(0.1)]).solve()
+
+
+def test_arithmetic_shows_what_caps_leave_short():
+    with pytest.raises(ac.InfeasibleError, match=r"A: caps sum to 2,000 of 4,000 shares \(Participation\)"):
+        pair([ac.Participation(0.05)])
+
+
+def test_a_problem_that_earns_without_end_names_the_direction():
+    free = ac.Alpha(pd.Series({"A": 0.0, "B": 1.0})) + ac.TemporaryImpact(pd.Series({"A": 1e-5, "B": 0.0}))
+    with pytest.raises(ac.UnboundedError, match=r"buy B at 0\.0"):
+        pair(costs=free, hedge=True).solve()
+    falling = ac.Alpha(pd.Series({"A": 0.0, "B": -1.0})) + ac.TemporaryImpact(pd.Series({"A": 1e-5, "B": 0.0}))
+    with pytest.raises(ac.UnboundedError, match=r"sell B at 0\.0"):
+        pair(costs=falling, hedge=True).solve()
+    assert pair([ac.Participation(0.3)], costs=free, hedge=True).solve().objective < 0
+
+
+# ------------------------------------------------------------------ solvers by name
+
+
+@pytest.mark.parametrize("solver", ["OSQP", "CLARABEL", "PIQP"])
+def test_a_named_solver_is_used(solver):
+    best = pair([ac.Participation(0.12)], aversion=1e-4).solve()
+    plan = pair([ac.Participation(0.12)], aversion=1e-4).solve(solver=solver)
+    assert plan.certificate.solver == solver
+    assert np.abs(plan.path.trades - best.path.trades).max() <= 1e-7 * 4000
+
+
+def test_highs_refuses_a_quadratic_problem():
+    with pytest.raises(ac.SolverError, match="HIGHS solves linear programs only"):
+        pair().solve(solver="HIGHS")
+
+
+@pytest.mark.parametrize("solver", ["auto", "HIGHS", "CLARABEL", "PIQP"])
+def test_a_problem_without_impact_is_a_linear_program(solver):
+    costs = ac.SpreadCost(pd.Series({"A": 0.01, "B": 0.02})) + ac.Alpha(pd.Series({"A": 0.4, "B": -0.5}))
+    plan = pair([ac.Participation(0.2), ac.Monotone()], costs=costs).solve(solver=solver)
+    assert plan.certificate.solver == ("HIGHS" if solver == "auto" else solver)
+    # A rises: sell as late as the cap allows. B falls: buy late.
+    assert plan.path.trades[:, 0] == pytest.approx([0, 0, -2000, -2000], abs=4000 * 1e-8)
+    assert plan.path.trades[:, 1] == pytest.approx([0, 0, 0, 2000], abs=4000 * 1e-8)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"solver": "osqp"},
+        {"solver": None},
+        {"fallback": ("MOSEK",)},
+        {"fallback": "MOSEK"},
+        {"tolerance": 0.0},
+        {"tolerance": 1.0},
+        {"tolerance": np.nan},
+        {"tolerance": "tight"},
+        {"tolerance": True},
+    ],
+)
+def test_wrong_settings_raise(wrong):
+    ((name, _),) = wrong.items()
+    with pytest.raises(ac.DataError, match=name):
+        pair().solve(**wrong)
+
+
+def test_a_risk_without_a_weight_raises():
+    problem = pair(costs=ac.TemporaryImpact(pd.Series({"A": 1e-5, "B": 1e-5})) + ac.TimingRisk())
+    with pytest.raises(ac.ModelError, match=r"TimingRisk has no weight.*solve_for"):
+        problem.solve()
+
+
+def test_nothing_is_printed(capfd):
+    for solver in ("auto", "OSQP", "CLARABEL", "PIQP"):
+        pair([ac.Participation(0.12)]).solve(solver=solver)
+        pair().solve(solver=solver)
+    pair([ac.Participation(0.2)], costs=ac.SpreadCost(pd.Series({"A": 0.01, "B": 0.02}))).solve()
+    with pytest.raises(ac.InfeasibleError):
+        pair([ac.CustomConstraint(lambda p: p.done("A")[1] >= 2, name="x"), ac.Monotone()]).solve()
+    stock().solve()
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        stock(aversion=1e-6),
+        stock(-1e4, 1e-5, 20, [ac.TradeSize(-1e2, 2e3)], [ac.Alpha(0.02), ac.Jerk(0.2)]),
+        pair([ac.Participation(0.12), ac.DollarNeutral(0.4)], aversion=1e-4),
+    ],
+)
+def test_the_cvxpy_problem_is_the_problem(problem):
+    plan, under = problem.solve(), problem.cvxpy_problem
+    assert under.is_dcp(dpp=True)
+    under.solve(solver=cp.CLARABEL)
+    assert under.value == pytest.approx(plan.objective, rel=1e-7)
+
+
+# ------------------------------------------------------------------ honest failure
+
+
+def fake(status, z=0.0):
+    """Return a solver that says the same whatever it is given."""
+
+    def solve(qp, *_):
+        return Solution(np.full(len(qp.q), z), np.zeros(len(qp.l)), "FAKE", status, 7)
+
+    return solve
+
+
+def test_a_false_claim_of_infeasibility_is_overruled(monkeypatch):
+    truth = pair([ac.Participation(0.12)]).solve()
+    for status in ("primal infeasible", "dual infeasible"):
+        monkeypatch.setattr(solvers.WarmOSQP, "solve", lambda self, *_, s=status: fake(s)(_size(self)))
+        plan = pair([ac.Participation(0.12)]).solve()
+        assert plan.certificate.solver == "CLARABEL"
+        assert len(plan.certificate.tries) == 4
+        assert status in plan.certificate.tries[0]
+        assert np.abs(plan.path.trades - truth.path.trades).max() <= 1e-7 * 4000
+
+
+def _size(_):
+    class Empty:
+        q, l = np.zeros(1), np.zeros(1)  # noqa: E741 - the name is the solver's
+
+    return Empty
+
+
+def test_a_solver_that_lies_is_not_believed(monkeypatch):
+    monkeypatch.setattr(Refiner, "refine", lambda *_, **__: None)
+    monkeypatch.setitem(engine.COLD, "CLARABEL", fake("solved", 0.5))
+    with pytest.raises(ac.SolverError, match=r"accuracy contract.*Tried: CLARABEL: solved, 7 iterations.*Rejected for"):
+        pair([ac.Participation(0.12)]).solve(solver="CLARABEL")
+
+
+def test_garbage_is_not_returned(monkeypatch):
+    monkeypatch.setitem(engine.COLD, "CLARABEL", fake("solved", np.nan))
+    with pytest.raises(ac.SolverError, match="CLARABEL: solved"):
+        pair([ac.Participation(0.12)]).solve(solver="CLARABEL")
+
+
+def test_a_fallback_is_tried_in_turn_and_recorded(monkeypatch):
+    monkeypatch.setattr(engine, "OSQP_STAGES", {})
+    monkeypatch.setitem(engine.COLD, "CLARABEL", fake("solved", np.nan))
+    plan = pair([ac.Participation(0.12)]).solve(fallback=("CLARABEL", "PIQP"))
+    assert plan.certificate.solver == "PIQP"
+    assert [t.split(":")[0] for t in plan.certificate.tries] == ["CLARABEL", "PIQP"]
+
+
+# ------------------------------------------------------------------ re-solve equals fresh solve
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("aversion"), st.floats(-8, -3)),
+        st.tuples(st.just("cap"), st.floats(0.11, 0.6)),
+        st.tuples(st.just("order"), st.floats(-4000, 4000)),
+        st.tuples(st.just("volume"), st.floats(9e3, 5e4)),
+        st.tuples(st.just("look"), st.floats(-9, -2)),
+        st.tuples(st.just("solve"), st.just(0.0)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(STEPS)
+def test_a_re_solve_equals_a_fresh_solve_in_any_order_of_calls(steps):
+    now = {"aversion": 1e-6, "cap": 0.3, "order": (4000.0, -2000.0), "volume": 1e4}
+
+    def fresh():
+        return pair([ac.Participation(now["cap"])], order=now["order"], volume=now["volume"], aversion=now["aversion"])
+
+    problem = fresh()
+    for what, value in [*steps, ("solve", 0.0)]:
+        if what == "solve":
+            plan, again = problem.solve(), fresh().solve()
+            assert np.abs(plan.path.trades - again.path.trades).max() <= 1e-7 * max(plan.setting.size, 1e-3)
+            assert abs(plan.objective - again.objective) <= again.certificate.tolerance + plan.certificate.tolerance
+        elif what == "look":
+            assert problem.solve_at("TimingRisk", 10.0**value).certificate.refined
+        elif what == "aversion":
+            now["aversion"] = 10.0**value
+            problem.update(weights={"TimingRisk": now["aversion"]})
+        elif what == "cap":
+            now["cap"] = value
+            problem.update(constraints={"Participation": {"maximum": value}})
+        else:
+            now |= {"order": (value, -0.5 * value)} if what == "order" else {"volume": value}
+            problem.update(order=fresh().order, market=fresh().market)
