@@ -205,7 +205,7 @@ def _labels(value: Data) -> pd.Index | None:
     if isinstance(value, Mapping):
         return cast(pd.Index, pd.Index(list(value)))
     if isinstance(value, pd.Series):
-        return cast(pd.Index, value.index)
+        return value.index
     return None
 
 

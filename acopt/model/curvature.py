@@ -96,13 +96,19 @@ def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> 
         k = int(np.argmax(bad_rows))
         i = int(np.argmax(np.abs(vectors[k])))
         ratio, found = float(ratios.max()), f"smallest eigenvalue {values[k]:.6g}, relative to the diagonal"
+    where = place(k, i, setting.grid.labels, setting.assets)
+    if ratio == 0.0:
+        raise ModelError(
+            f"the quadratic cost of trades is not convex for {where}: the temporary impact itself is not positive "
+            f"semidefinite, found {found}"
+        )
     advice = (
-        f"at least {int(np.floor(setting.grid.periods * ratio)) + 1} intervals would do"
+        f"at least {int(np.floor(setting.grid.periods * ratio * (1 + 1e-11))) + 1} intervals would do"
         if np.isfinite(ratio)
         else "there is no temporary impact to make up for it"
     )
     raise ModelError(
-        f"the quadratic cost of trades is not convex for {place(k, i, setting.grid.labels, setting.assets)}: "
+        f"the quadratic cost of trades is not convex for {where}: "
         f"eta / tau - gamma / 2 must be positive, found {found}. Permanent impact is recovered faster than "
         f"temporary impact is paid: use shorter intervals ({advice}), a larger eta, a smaller gamma, or "
         "PermanentImpact(own='half')"
@@ -120,13 +126,14 @@ def _spectra(total: Array, concave: Array, forbidden: Mask) -> tuple[Array, Arra
     values, vectors = np.linalg.eigh(scaled)
     ratios = np.zeros(len(total))
     for k in range(len(total)):
-        if not concave[k].any():
+        among = np.ix_(np.flatnonzero(free[k]), np.flatnonzero(free[k]))
+        hollow = concave[k][among]
+        if not hollow.any():
             continue
-        rest = total[k] - concave[k] * free[k][:, None] * free[k][None, :]
-        size = np.linalg.eigvalsh(rest)
-        if size[0] <= 0:
+        rest = total[k][among] - hollow
+        if np.linalg.eigvalsh(rest)[0] <= 0:
             ratios[k] = np.inf
             continue
         inverse = np.linalg.inv(np.linalg.cholesky(rest))
-        ratios[k] = -np.linalg.eigvalsh(inverse @ concave[k] @ inverse.T)[0]
+        ratios[k] = -np.linalg.eigvalsh(inverse @ hollow @ inverse.T)[0]
     return values[:, 0], vectors[:, :, 0], ratios

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import brentq
+from scipy.optimize import brentq, minimize_scalar
 
 from acopt.errors import DataError, ModelError
 from acopt.market.grid import TimeGrid
@@ -156,6 +156,7 @@ class _Search:
         self.unit = f"{problem.setting.grid.unit}s" if self.dial.unit == "time" else self.dial.unit
         self.centre = float(np.log(reference_aversion(problem, risk)))
         self.best: tuple[float, Schedule] | None = None
+        self.seen: dict[float, float] = {}
 
     def run(self) -> Schedule:
         """Bracket outwards from the reference, then Brent's method."""
@@ -188,6 +189,7 @@ class _Search:
         plan = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
         reading = self.dial.read(plan, self.risk)
         error = reading - self.target
+        self.seen[log_aversion] = reading
         if self.best is None or abs(error) < abs(self.best[0]):
             self.best = error, plan
         return 0.0 if abs(error) <= 0.1 * ACCURACY * max(abs(self.target), 1e-300) else error
@@ -212,13 +214,28 @@ class _Search:
         if self.name == "risk_price" and outer > self.centre and gone:
             # Risk is gone at a finite price: beyond it the least risky schedule minimises E + z Std.
             return limit
-        ends = sorted((self.dial.read(least, self.risk), self.dial.read(self._far(), self.risk)))
+        if self.turn():
+            return self.found()
+        ends = sorted((self.dial.read(least, self.risk), self.dial.read(self._far(), self.risk), *self.seen.values()))
         if self.name == "risk_price":
             ends[0] = 0.0
         raise ModelError(
             f"{self.name}={self.target:g} is out of reach: schedules of this problem reach "
-            f"{ends[0]:.6g} to {ends[1]:.6g} {self.unit}"
+            f"{ends[0]:.6g} to {ends[-1]:.6g} {self.unit}"
         )
+
+    def turn(self) -> bool:
+        """Look for the target where a reading that is not monotone turns back, around the nearest point seen."""
+        if self.name == "risk_price":
+            return False
+        sides = sorted((at, reading - self.target) for at, reading in self.seen.items())
+        nearest = min(range(len(sides)), key=lambda i: abs(sides[i][1]))
+        low, high = sides[max(nearest - 1, 0)][0], sides[min(nearest + 1, len(sides) - 1)][0]
+        sign = float(np.sign(sides[nearest][1]))
+        bottom = minimize_scalar(lambda at: sign * self.miss(at), bounds=(low, high), method="bounded")
+        if bottom.fun < 0:
+            brentq(self.miss, sides[nearest][0], bottom.x, xtol=1e-12, rtol=1e-14, maxiter=100)
+        return bool(bottom.fun <= 0)
 
     def _far(self) -> Schedule:
         return self.problem.solve_at(self.risk, float(np.exp(self.centre + DECADES * STEP)))

@@ -179,7 +179,7 @@ class TestPermanent:
     def test_what_each_trade_pays_is_what_earlier_trades_moved(self):
         u = next(schedules())
         plan, _ = price(ac.PermanentImpact(GAMMA), u)
-        cell = plan.breakdown().query("cost == @name")["value"].to_numpy().reshape(5, 3)
+        cell = plan.breakdown().query("cost == 'PermanentImpact'")["value"].to_numpy().reshape(5, 3)
         np.testing.assert_array_equal(cell[0], 0.0)
         moved = GAMMA.to_numpy() @ (u[0] + u[1])
         np.testing.assert_allclose(cell[2], u[2] * moved, rtol=1e-9)

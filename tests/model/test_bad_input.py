@@ -345,8 +345,6 @@ class TestWhatIsNotAnError:
     @pytest.mark.parametrize("objective", IDLE)
     @pytest.mark.parametrize("rules", [(), (ac.Monotone(), ac.Participation(0.2))], ids=["free", "ruled"])
     def test_a_zero_order_trades_nothing(self, objective, rules):
-        if not rules and objective in ("impact and spread", "all"):
-            pytest.xfail("model/solution.py: scale and floor are both 0, so no rounding is accepted (SolverError)")
         plan = solve(IDLE[objective], rules, order=ac.Order(pd.Series(0.0, index=NAMES)))
         assert plan.trades.shape == (5, 3)
         assert np.abs(plan.path.trades).max() <= 1e-9

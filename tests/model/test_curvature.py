@@ -50,7 +50,6 @@ class TestOneAsset:
             stock(4, 1.0, 8.0)
         assert stock(5, 1.0, 8.0).solve().certificate is not None
 
-    @pytest.mark.xfail(strict=True, reason="model/curvature.py: floor(N ratio) falls short by rounding at the boundary")
     @pytest.mark.parametrize(("eta", "horizon"), [(0.3, 0.7), (0.7, 1.0), (0.7, 0.3)])
     def test_the_advice_at_the_boundary_itself(self, eta, horizon):
         """eta = gamma tau / 2 at exactly three intervals, up to rounding: four would do, three would not."""
@@ -169,7 +168,6 @@ class TestCrossImpact:
         with pytest.raises(ModelError, match=r"smallest eigenvalue -.*at least 11 intervals would do"):
             self.pair(4, eta, np.diag([1.05e-6, 1.05e-6]))  # N (1 - 0.95) 1e-6 > 5.25e-7
 
-    @pytest.mark.xfail(strict=True, reason="model/curvature.py: ratio 0, so 'at least 1 intervals would do'")
     def test_an_indefinite_eta_is_no_matter_of_intervals(self):
         with pytest.raises(ModelError, match=r"not convex for [AC] at 0.0") as caught:
             self.pair(4, 1e-6 * np.array([[1.0, 2.0], [2.0, 1.0]]), np.zeros((2, 2)))

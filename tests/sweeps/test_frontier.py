@@ -1,0 +1,100 @@
+"""The frontier: monotone, in order, over its own range, and the closed form where there is one."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from builders import correlated
+
+import acopt as ac
+from acopt.analytic.almgren_chriss import AlmgrenChriss
+
+COLUMNS = ["risk_aversion", "risk_price", "cost_bps", "risk_bps", "half_life", "finish", "max_participation"]
+
+
+def stock(initial=1e6, weight=None):
+    market = ac.Market(ac.TimeGrid.uniform(5.0, 20), 50.0, covariance=0.95**2)
+    risk = ac.TimingRisk() if weight is None else weight * ac.TimingRisk()
+    return ac.ExecutionProblem(ac.Order(initial), market, ac.TemporaryImpact(2.5e-6) + risk)
+
+
+def basket():
+    grid = ac.TimeGrid.uniform(1.0, 13)
+    names = ["A", "B", "C"]
+    market = ac.Market(
+        grid,
+        pd.Series([20.0, 45.0, 7.0], names),
+        volume=pd.DataFrame(4e4 / 13, grid.labels, names),
+        covariance=correlated([0.4, 0.7, 0.1]),
+        spread=ac.bps(3.0),
+        impact=ac.LinearImpact(9.0),
+    )
+    order = ac.Order(pd.Series([9000.0, -4000.0, 11000.0], names))
+    costs = ac.TemporaryImpact() + ac.SpreadCost() + ac.TimingRisk()
+    return ac.ExecutionProblem(order, market, costs, [ac.Participation(0.6), ac.Monotone()])
+
+
+@pytest.mark.parametrize("make", [stock, basket, lambda: stock(-1e6)])
+def test_more_cost_buys_less_risk(make):
+    found = make().frontier(12)
+    table = found.table
+    assert list(table.columns) == COLUMNS
+    assert len(table) == len(found.plans) == 12
+    assert (np.diff(table["risk_aversion"]) > 0).all()
+    assert (np.diff(table["cost_bps"]) > -1e-9 * table["cost_bps"].max()).all()
+    assert (np.diff(table["risk_bps"]) < 1e-9 * table["risk_bps"].max()).all()
+    slopes = -np.diff(table["cost_bps"]) / np.diff(table["risk_bps"])
+    assert (np.diff(slopes[1:-1]) > -1e-6 * slopes.max()).all(), "the frontier is convex"
+    # The slope between two points lies between their risk prices.
+    price = table["risk_price"].to_numpy()
+    assert (slopes >= price[:-1] * (1 - 1e-6)).all()
+    assert (slopes <= price[1:] * (1 + 1e-6)).all()
+    for plan, row in zip(found.plans, table.itertuples(), strict=True):
+        assert plan.certificate is not None
+        assert plan.urgency.cost_bps == row.cost_bps
+        assert plan.urgency.risk_aversion == row.risk_aversion
+
+
+def test_it_is_the_closed_form_of_almgren_and_chriss():
+    model = AlmgrenChriss(1e6, 5.0, 20, 0.95, 2.5e-6)
+    for plan in stock().frontier(9).plans:
+        exact = model.optimum(plan.urgency.risk_aversion)
+        assert plan.expected_cost == pytest.approx(exact.expected_cost, rel=1e-9)
+        assert plan.variance == pytest.approx(exact.variance, rel=1e-9)
+        # E(V): the least cost at this variance.
+        assert plan.expected_cost == pytest.approx(model.optimum_at_variance(plan.variance).expected_cost, rel=1e-7)
+
+
+def test_its_range_is_all_there_is_to_trade_off():
+    for make in (stock, basket):
+        asked = make()
+        most = asked.solve_at("TimingRisk", 0.0).risk
+        least = asked.solve_at("TimingRisk", 1e6).risk
+        found = asked.frontier(5).plans
+        assert most - 0.02 * (most - least) <= found[0].risk <= most
+        assert least <= found[-1].risk <= least + 0.02 * (most - least)
+
+
+def test_the_weight_of_the_problem_does_not_matter_and_stays():
+    asked = stock(weight=3e-7)
+    before = asked.solve()
+    table = asked.frontier(4).table
+    pd.testing.assert_frame_equal(table, stock().frontier(4).table, rtol=1e-7)
+    assert np.abs(asked.solve().path.trades - before.path.trades).max() <= 1e-7 * 1e6
+
+
+def test_warm_plans_are_those_of_fresh_problems():
+    for plan in basket().frontier(5).plans:
+        fresh = basket().solve_at("TimingRisk", plan.urgency.risk_aversion)
+        assert np.abs(plan.path.trades - fresh.path.trades).max() <= 1e-7 * 11000
+
+
+@pytest.mark.parametrize("points", [1, 0, -3, 2.5, True, "many"])
+def test_a_number_of_points_that_is_none_raises(points):
+    with pytest.raises(ac.DataError, match="points"):
+        stock().frontier(points)
+
+
+def test_without_a_risk_there_is_no_frontier():
+    market = ac.Market(ac.TimeGrid.uniform(5.0, 20), 50.0)
+    with pytest.raises(ac.ModelError, match="risk"):
+        ac.ExecutionProblem(ac.Order(1e6), market, ac.TemporaryImpact(2.5e-6)).frontier()
