@@ -38,6 +38,7 @@ class Row:
     drift: int = 0
 
     def text(self) -> str:
+        """The line of the table."""
         return f"| {self.what} | {self.against} | {self.figure} | {self.script} |"
 
     def agrees(self, printed: str) -> bool:

@@ -228,5 +228,15 @@ class TestTracking:
             ac.ExecutionProblem(order, builders.market("uneven"), 1.0 * ac.TrackingRisk(bend(path)))
 
 
+@pytest.mark.xfail(strict=True, reason="Schedule.variance takes the one risk term for the variance against arrival")
+def test_tracking_is_not_the_variance_against_arrival():
+    """The market has no covariance, and TrackingRisk's own measures something else: NaN, or the timing risk."""
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 40.0)
+    objective = ac.TemporaryImpact(3e-6) + 1e-6 * ac.TrackingRisk([90.0, 60.0, 30.0, 0.0], 1.0)
+    plan = ac.ExecutionProblem(ac.Order.sell(90.0), market, objective).evaluate([[-30.0]] * 3)
+    assert plan.term_values["TrackingRisk"] == 0.0
+    assert plan.variance != 0.0
+
+
 def test_kinds():
     assert ac.TimingRisk().kind == ac.TrackingRisk([1.0, 0.0]).kind == "risk"

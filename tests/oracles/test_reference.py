@@ -1,7 +1,5 @@
 """The oracle's own trial: published digits, closed forms, enumeration, symmetries, feasible directions, draws."""
 
-# ruff: noqa: S101
-
 from __future__ import annotations
 
 import itertools
