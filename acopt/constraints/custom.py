@@ -32,6 +32,7 @@ class CustomConstraint(Constraint):
     """
 
     unit: ClassVar[str] = "relative to its sides"
+    bound_to_grid: ClassVar[bool] = True
 
     function: Callable[[PathAccess], Any]
 

@@ -37,6 +37,8 @@ class CustomCost(Cost):
     An expression with a `cp.Parameter` of its own has a fixed weight; updating that weight raises.
     """
 
+    bound_to_grid = True
+
     def __init__(
         self, function: Callable[[PathAccess], Any], *, kind: Kind = "penalty", name: str | None = None
     ) -> None:

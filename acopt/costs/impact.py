@@ -247,6 +247,11 @@ def _cross_impact(eta: Data, setting: Setting) -> Array | None:
         square = eta.shape[0] == eta.shape[1] and set(eta.index) == set(eta.columns)
         if not square:
             return None
+        if setting.grid.labels.isin(eta.index).all():
+            raise DataError(
+                f"{what}: the table's labels fit interval x asset and asset x asset alike; give an array of shape "
+                f"({n}, {m}), or ({n}, {m}, {m})"
+            )
         one = symmetric(by_asset_pair(eta, setting.assets, what=what), setting.assets, what=what)
         return np.broadcast_to(one, (n, m, m))
     array = numbers(eta, what) if not isinstance(eta, pd.Series | Mapping) else np.empty(0)

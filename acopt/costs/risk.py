@@ -56,6 +56,10 @@ class TimingRisk(Cost):
         """Sum of squares of the exposures of x_k."""
         return squared_exposure(path.after, data, path)
 
+    def arrival_variance(self, path: Trajectory) -> float:
+        """Sum over k of tau_k x_k' Sigma_k x_k."""
+        return float(np.sum(self.values(path)))
+
     def values(self, path: Trajectory) -> Array:
         """tau_k x_ki (Sigma_k x_k)_i, each asset's share of the variance (Euler)."""
         return np.asarray(path.setting.durations * path.after * self.model(path.setting).apply(path.after))
@@ -84,6 +88,7 @@ class TrackingRisk(Cost):
     """
 
     kind = "risk"
+    tracks = True
 
     def __init__(
         self, benchmark: Any, covariance: AnyCovariance | Data | None = None, *, name: str | None = None
@@ -138,6 +143,10 @@ class TrackingRisk(Cost):
         off = cp.Variable(path.after.shape, name="off benchmark")
         path.definitions.append(off == path.after - data["benchmark"])
         return squared_exposure(off, data, path)
+
+    def arrival_variance(self, path: Trajectory) -> float:
+        """Sum over k of tau_k x_k' Sigma_k x_k, the benchmark apart."""
+        return float(np.sum(path.setting.durations * path.after * self.model(path.setting).apply(path.after)))
 
     def values(self, path: Trajectory) -> Array:
         """tau_k (x - b)_ki (Sigma_k (x - b)_k)_i."""

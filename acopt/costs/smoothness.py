@@ -20,7 +20,7 @@ class Smoothness(Cost):
     Penalty on a derivative of the trading rate.
 
     mu integral |x^(d+1)|^2 dt, by divided differences (d+1)! x[t_j..t_{j+d+1}], each weighted by
-    (t_{j+d+1} - t_j) / (d+1), interior windows only
+    (t_{j+d+1} - t_j) / (d+1), interior windows only, none across a night
 
     Parameters
     ----------
@@ -67,9 +67,18 @@ class Smoothness(Cost):
             raise DataError(f"{self.name} scale={self.scale!r}: a time > 0 is expected")
         return np.asarray(setting.eta * scale ** (2 * self.derivative))
 
+    def _open(self, setting: Setting) -> Array:
+        """1 for the windows within one session, 0 for those that span a closed interval."""
+        order = self.derivative + 1
+        windows = max(setting.shape[0] + 1 - order, 0)
+        closed = np.asarray(setting.grid.closed, dtype=float)
+        spans = sum((closed[i : i + windows] for i in range(order)), np.zeros(windows))
+        return np.where(spans > 0, 0.0, 1.0)
+
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Band coefficients of sqrt(weight mu) x^(d+1), one array (windows, n) per edge of a window."""
         bands, lengths = divided_differences(np.asarray(setting.grid.edges), self.derivative + 1)
+        lengths = lengths * self._open(setting)
         root = np.sqrt(weight * self.strength(setting))
         return {f"band {i}": (np.sqrt(lengths) * band)[:, None] * root[None, :] for i, band in enumerate(bands)}
 
@@ -94,6 +103,7 @@ class Smoothness(Cost):
             table = (table[1:] - table[:-1]) / (edges[level:] - edges[:-level])[:, None]
             low = level
         length = (edges[low:] - edges[:-low]) / order
+        length = length * self._open(path.setting)
         window = self.strength(path.setting) * length[:, None] * (factorial(order) * table) ** 2
         for shift in range(order):
             out[shift : shift + len(window)] += window / order

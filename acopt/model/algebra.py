@@ -87,10 +87,14 @@ class Cost(_Summable):
 
     A subclass states `kind` ("money" in currency, "risk" as a variance, "penalty" for the rest). Data
     reach CVXPY through `parameters`, into which the weight is folded, so that the problem stays DPP.
+    `bound_to_grid` says that `expression` holds times of the grid, so that another grid needs another
+    problem; `tracks` that a risk is against a benchmark and not against arrival.
     """
 
     kind: Kind = "money"
     name: str = ""
+    bound_to_grid: ClassVar[bool] = False
+    tracks: ClassVar[bool] = False
 
     def _terms(self) -> tuple[Term, ...]:
         return (Term(None, self),)
@@ -121,6 +125,10 @@ class Cost(_Summable):
         """Part of the unweighted value that no schedule can change."""
         return 0.0
 
+    def arrival_variance(self, path: Trajectory) -> float | None:
+        """Variance of cost against arrival by this cost's own covariance, if it is a risk."""
+        return None
+
     @abstractmethod
     def values(self, path: Trajectory) -> Array:
         """Unweighted cost by interval and asset (N, n), or a scalar array when it has no such parts."""
@@ -144,6 +152,7 @@ class Constraint(ABC):
 
     unit: ClassVar[str] = "shares"
     completes: ClassVar[bool] = False
+    bound_to_grid: ClassVar[bool] = False
 
     name: str = ""
     assets: Any = None

@@ -59,6 +59,8 @@ def collect(terms: Sequence[Term], setting: Setting) -> tuple[Curvature | None, 
     """
     parts = [(t, c) for t in terms if (c := t.cost.curvature(setting)) is not None]
     forbidden = np.broadcast_to(np.asarray(setting.grid.closed)[:, None], setting.shape).copy()
+    if setting.market.has_volume:
+        forbidden |= setting.market.volumes == 0
     if not parts:
         return None, forbidden
     for _, c in parts:

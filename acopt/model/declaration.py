@@ -87,6 +87,8 @@ class Declaration:
         state : what decides them.
         only : names of the groups (terms, constraints) that changed; all by default.
         """
+        if BOUNDS not in self._parameters and state.setting.forbidden.any():
+            raise ModelError("intervals were closed that were open when declared; that needs a new ExecutionProblem")
         wanted = set(self._parameters) if only is None else set(only)
         out: dict[int, Array] = {}
         for name, values in self._groups(state, wanted):

@@ -175,7 +175,7 @@ class _Search:
             value = self.miss(outer)
             if (value < 0) != (here < 0) or value == 0.0:
                 break
-            if abs(value - previous) <= 1e-12 * abs(self.target) and abs(outer - self.centre) > 4 * STEP:
+            if abs(value - previous) <= 1e-12 * abs(value + self.target) and abs(outer - self.centre) > 4 * STEP:
                 return self.end(outer)
             inner, previous = outer, value
         else:

@@ -65,6 +65,11 @@ class ExecutionProblem:
             )
         if isinstance(constraints, Constraint):
             constraints = [constraints]
+        if not isinstance(constraints, Sequence):
+            raise ModelError(
+                f"ExecutionProblem constraints: {type(constraints).__name__} was given; "
+                "a list of constraints is expected"
+            )
         for constraint in constraints:
             if not isinstance(constraint, Constraint):
                 raise ModelError(
@@ -150,7 +155,9 @@ class ExecutionProblem:
         return self._run(self._state, solver, tolerance, fallback)
 
     def solve_at(self, term: str, weight: float) -> Schedule:
-        """Solve with another weight of one term, warm; the problem's own weights stay as they are."""
+        """Solve with another weight of one risk term, warm; the problem's own weights stay as they are."""
+        if term not in [t.cost.name for t in self._state.terms if t.cost.kind == "risk"]:
+            raise ModelError(f"solve_at: {term!r} is not a risk term of this problem")
         state = replace(self._state, terms=with_weight(self._state.terms, term, check_weight(weight, term)))
         self._declaration.assign(self._declaration.numbers(state, [term]))
         try:
@@ -203,10 +210,12 @@ class ExecutionProblem:
             An unknown name, a change of shape, or a weight that is fixed; nothing has changed then.
         """
         old = self._state
-        terms = _reweighted(old.terms, weights or {}, self._declaration)
+        _well_typed(order, market, weights, constraints)
         rules = _changed(old.constraints, constraints or {})
+        fresh = [t for c in rules if c.name in (constraints or {}) and (p := c.penalty()) for t in p.terms]
+        terms = _reweighted(_replaced(old.terms, fresh), weights or {}, self._declaration)
         if order is None and market is None:
-            touched = {*(weights or {}), *(constraints or {})}
+            touched = {*(weights or {}), *(constraints or {}), *(t.cost.name for t in fresh)}
             state = _state(self.order, self.market, terms, rules) if constraints else replace(old, terms=terms)
             touched |= {BOUNDS} if constraints else set()
             if any(t.cost.name in touched and t.cost.curvature(old.setting) is not None for t in terms):
@@ -215,7 +224,7 @@ class ExecutionProblem:
             only: set[str] | None = touched
         else:
             new_order, new_market = order or self.order, market or self.market
-            _same_shape(old.setting, new_order, new_market)
+            _same_shape(old, new_order, new_market)
             state = _state(_reordered(new_order, old.setting), new_market, terms, rules)
             only = None
         if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
@@ -321,7 +330,38 @@ def _changed(constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[
     return tuple(c.changed(**changes[c.name]) if c.name in changes else c for c in constraints)
 
 
-def _same_shape(old: Setting, order: Order, market: Market) -> None:
+def _well_typed(order: Any, market: Any, weights: Any, constraints: Any) -> None:
+    for what, given, wanted in (
+        ("order", order, Order),
+        ("market", market, Market),
+        ("weights", weights, Mapping),
+        ("constraints", constraints, Mapping),
+    ):
+        if given is not None and not isinstance(given, wanted):
+            raise DataError(f"update {what}: {type(given).__name__} was given, a {wanted.__name__} is expected")
+    for name, weight in (weights or {}).items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
+            raise DataError(f"update weights: {weight!r} for {name!r} is not a number")
+    for name, change in (constraints or {}).items():
+        if not isinstance(change, Mapping):
+            raise DataError(f"update constraints: {change!r} for {name!r}; a mapping of its fields is expected")
+
+
+def _replaced(terms: tuple[Term, ...], fresh: Sequence[Term]) -> tuple[Term, ...]:
+    """Return the terms with the costs of the same name replaced."""
+    new = {t.cost.name: t.cost for t in fresh}
+    return tuple(Term(t.weight, new.get(t.cost.name, t.cost)) for t in terms)
+
+
+def _same_shape(state: State, order: Order, market: Market) -> None:
+    old = state.setting
+    bound = [t.cost.name for t in state.terms if t.cost.bound_to_grid]
+    bound += [c.name for c in state.constraints if c.bound_to_grid]
+    if bound and market.grid != old.grid:
+        raise ModelError(
+            f"update market: the grid differs, and {bound[0]} was declared on the old one; "
+            "that needs a new ExecutionProblem"
+        )
     if len(order.assets) != len(old.assets) or not order.assets.isin(old.assets).all():
         raise ModelError(
             f"update order: its assets differ from the problem's ({', '.join(map(str, old.assets[:12]))}); "

@@ -32,7 +32,8 @@ class Certificate:
     Attributes
     ----------
     gap : objective minus a lower bound of the optimum, in units of the objective.
-    tolerance : gap that the accuracy contract allows.
+    tolerance : gap that the accuracy contract allows, its absolute floor (1e-12 of TWAP's cost) included.
+    relative_tolerance : relative gap that was asked for.
     gap_scale : sum of |path-dependent term values|; gap / gap_scale is the relative gap.
     violation : largest violation, relative to the largest order (rules in shares) or to the order's
         gross notional (rules in currency).
@@ -48,6 +49,7 @@ class Certificate:
 
     gap: float
     tolerance: float
+    relative_tolerance: float
     gap_scale: float
     violation: float
     violations: Mapping[str, float]
@@ -69,8 +71,10 @@ class Certificate:
 
     def __str__(self) -> str:
         fallback = "" if len(self.tries) <= 1 else f" after {len(self.tries)} tries"
+        floor = self.relative_gap > self.relative_tolerance
         return (
-            f"certified: gap {self.relative_gap:.1e} relative, violation {self.violation:.1e}, "
+            f"{'within the absolute floor only' if floor else 'certified'}: gap {self.relative_gap:.1e} relative, "
+            f"violation {self.violation:.1e}, "
             f"{self.solver} ({self.algebra}) {self.iterations} iterations"
             f"{f', {self.refinements} refinements' if self.refined else ', not refined'}{fallback}"
             f"{', a conic program and not a QP' if self.conic else ''}, "
@@ -140,13 +144,19 @@ class Schedule(Frames):
 
     @cached_property
     def variance(self) -> float:
-        """Variance of cost against arrival, currency^2, by the market's covariance (NaN without one)."""
+        """Variance of cost against arrival, currency^2, by the market's covariance, else by the one risk term's."""
         market = self.setting.market
         if market.covariance is None:
-            own = [t.cost for t in self.pricing.terms if t.cost.kind == "risk"]
-            return float(np.sum(own[0].values(self.path))) if len(own) == 1 else float("nan")
+            own = [v for t in self.pricing.terms if (v := t.cost.arrival_variance(self.path)) is not None]
+            return own[0] if len(own) == 1 else float("nan")
         after = self.path.after
         return float(np.sum(self.setting.durations * after * market.risk.apply(after)))
+
+    @property
+    def tracking_variance(self) -> float:
+        """Variance of slippage against the benchmark of the tracking terms, currency^2; NaN without one."""
+        found = [self.term_values[t.cost.name] for t in self.pricing.terms if t.cost.tracks]
+        return sum(found) if found else float("nan")
 
     @property
     def risk(self) -> float:

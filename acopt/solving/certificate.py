@@ -78,6 +78,13 @@ def _curved_bound(qp: Quadratic, residual: Array, reach: Array) -> float:
     scaled = sp.csc_array(block.multiply(unit[:, None]).multiply(unit[None, :]))
     r = residual[curved] * unit
     shift = RELATIVE_SHIFT * float(scaled.diagonal().max())
-    solver = qdldl.Solver(sp.csc_array(scaled + shift * sp.eye_array(len(curved))), upper=True)
-    bound = 0.5 * float(r @ solver.solve(r)) + 0.5 * shift * len(curved)
-    return float(np.abs(residual[flat]) @ reach[flat]) + max(bound, 0.0)
+    linear = float(np.abs(residual) @ reach)
+    try:
+        step = qdldl.Solver(sp.csc_array(scaled + shift * sp.eye_array(len(curved))), upper=True).solve(r)
+    except RuntimeError:
+        # A zero pivot: P is singular to rounding, and only the plain bound is left.
+        return linear
+    bound = 0.5 * float(r @ step) + 0.5 * shift * len(curved)
+    if not bound >= 0:
+        return linear
+    return float(np.abs(residual[flat]) @ reach[flat]) + bound

@@ -56,7 +56,12 @@ class Refiner:
         equal = qp.l >= qp.u
         low = ~equal & (ax - qp.l < -y)
         high = ~equal & ~low & (qp.u - ax < y)
-        return self._search(qp, equal, low, high, precise)
+        try:
+            return self._search(qp, equal, low, high, precise)
+        except RuntimeError:
+            # qdldl found a zero pivot: no exact point from here, and a fresh factor next time.
+            self._solver = None
+            return None
 
     def _search(
         self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool

@@ -228,7 +228,6 @@ class TestTracking:
             ac.ExecutionProblem(order, builders.market("uneven"), 1.0 * ac.TrackingRisk(bend(path)))
 
 
-@pytest.mark.xfail(strict=True, reason="Schedule.variance takes the one risk term for the variance against arrival")
 def test_tracking_is_not_the_variance_against_arrival():
     """The market has no covariance, and TrackingRisk's own measures something else: NaN, or the timing risk."""
     market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 40.0)

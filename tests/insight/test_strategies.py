@@ -454,7 +454,7 @@ def test_strategies_say_what_is_missing() -> None:
         twap(dry, end=0.75)
     with pytest.raises(ac.ModelError, match="vwap: A has an order"):
         vwap(dry, start=0.75)
-    never = basket(volume=np.array([[1e5, 0.0], [1e5, 0.0], [1e5, 0.0]]))
+    never = basket(ac.AllowUnfilled(5.0), volume=np.array([[1e5, 0.0], [1e5, 0.0], [1e5, 0.0]]))
     with pytest.raises(ac.ModelError, match="immediate: B has an order, but no interval of the grid"):
         immediate(never)
     for strategy in (twap, vwap):
