@@ -10,7 +10,7 @@ import numpy as np
 from acopt.errors import DataError
 from acopt.market.labels import Array, Data
 from acopt.model.algebra import Cost, Parameters
-from acopt.model.paths import Paths, Trajectory
+from acopt.model.paths import Paths, Trajectory, dot
 from acopt.model.setting import Setting
 
 
@@ -77,7 +77,7 @@ class Alpha(Cost):
 
     def expression(self, path: Paths, data: Parameters) -> cp.Expression:
         """- sum tau alpha x."""
-        return -cp.sum(cp.multiply(data["gain"], path.after))
+        return -dot(data["gain"], path.after)
 
     def values(self, path: Trajectory) -> Array:
         """- tau alpha x."""

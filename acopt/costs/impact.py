@@ -13,7 +13,7 @@ from acopt.errors import DataError, ModelError
 from acopt.market.impact_models import ImpactModel, permanent_matrix
 from acopt.market.labels import Array, Data, by_asset_pair, numbers, symmetric
 from acopt.model.algebra import Cost, Parameters
-from acopt.model.paths import Paths, Trajectory
+from acopt.model.paths import Paths, Trajectory, dot
 from acopt.model.setting import Setting
 
 
@@ -220,9 +220,9 @@ class SpreadCost(Cost):
         """sum eps |u|; where a constraint fixes the sign, |u| is linear and needs no kink."""
         cost: cp.Expression = cp.Constant(0.0)
         if path.one_sided.any():
-            cost = cost + cp.sum(cp.multiply(data["signed"], path.trades))
+            cost = cost + dot(data["signed"], path.trades)
         if not path.one_sided.all():
-            cost = cost + cp.sum(cp.multiply(data["unsigned"], path.size))
+            cost = cost + dot(data["unsigned"], path.size)
         return cost
 
     def values(self, path: Trajectory) -> Array:

@@ -13,7 +13,7 @@ from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
 from acopt.market.labels import Array, Data, by_interval_and_asset, numbers
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.frames import Frames
-from acopt.model.paths import Paths, Trajectory, row_products
+from acopt.model.paths import Paths, Trajectory, row_products, scaled
 from acopt.model.setting import Setting
 
 
@@ -183,12 +183,12 @@ def root_parameters(model: RiskModel, durations: Array, weight: float) -> dict[s
 def squared_exposure(x: cp.Expression, data: Parameters, path: Paths) -> cp.Expression:
     """Return |R_k' diag(s_k) x_k|^2 + |d s_k x_k|^2 summed over k."""
     if "deviation" in data:
-        return cp.sum_squares(cp.multiply(data["deviation"], x))
+        return cp.sum_squares(scaled(data["deviation"], x))
     cost: cp.Expression = 0
     if "specific" in data:
-        cost = cp.sum_squares(cp.multiply(data["specific"], x))
+        cost = cp.sum_squares(scaled(data["specific"], x))
     if "roots" in data:
         return cost + cp.sum_squares(row_products(x, data["roots"]))
-    scaled = cp.Variable(x.shape, name="scaled")
-    path.definitions.append(scaled == cp.multiply(data["spread"], x))
-    return cost + cp.sum_squares(scaled @ data["root"])
+    stretched = cp.Variable(x.shape, name="scaled")
+    path.definitions.append(stretched == scaled(data["spread"], x))
+    return cost + cp.sum_squares(stretched @ data["root"])

@@ -11,7 +11,7 @@ import numpy as np
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array, Data
 from acopt.model.algebra import Cost, Parameters
-from acopt.model.paths import Paths, Trajectory
+from acopt.model.paths import Paths, Trajectory, scaled
 from acopt.model.setting import Setting
 
 
@@ -89,7 +89,7 @@ class Smoothness(Cost):
             return None
         x = path.variable
         bands = range(self.derivative + 2)
-        return cp.sum_squares(sum(cp.multiply(data[f"band {i}"], x[i : i + windows]) for i in bands))
+        return cp.sum_squares(sum(scaled(data[f"band {i}"], x[i : i + windows]) for i in bands))
 
     def values(self, path: Trajectory) -> Array:
         """Return the penalty of each window, shared equally by the intervals it spans."""

@@ -12,7 +12,7 @@ from acopt.errors import ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint, Cost, Term
 from acopt.model.curvature import Curvature
-from acopt.model.paths import Paths, row_products
+from acopt.model.paths import Paths, row_products, scaled
 from acopt.model.setting import Setting
 
 BOUNDS, CURVATURE, PATHS = "trade bounds", "trade curvature", "paths"
@@ -170,7 +170,7 @@ class Declaration:
         root = self._declare(CURVATURE, _root(state.curvature))["root"]
         if state.curvature.full:
             return cp.sum_squares(row_products(self.paths.trades, root))
-        return cp.sum_squares(cp.multiply(root, self.paths.trades))
+        return cp.sum_squares(scaled(root, self.paths.trades))
 
     def _cost(self, term: Term, state: State) -> cp.Expression | None:
         data = self._declare(term.cost.name, term.cost.parameters(state.setting, state.weight(term)))

@@ -173,23 +173,23 @@ class Paths(PathAccess):
     @cached_property
     def rates(self) -> cp.Expression:
         """Trading rates (N, n), shares/time."""
-        return self._define("per_time", self._setting.shape, lambda data: cp.multiply(data, self.trades))
+        return self._define("per_time", self._setting.shape, lambda data: scaled(data, self.trades))
 
     @cached_property
     def participation(self) -> cp.Expression:
         """Signed fraction of the market's volume (N, n)."""
-        return self._define("per_volume", self._setting.shape, lambda data: cp.multiply(data, self.trades))
+        return self._define("per_volume", self._setting.shape, lambda data: scaled(data, self.trades))
 
     @cached_property
     def notional(self) -> cp.Expression:
         """Signed currency traded at arrival prices (N, n)."""
-        return self._define("price", self._setting.shape, lambda data: cp.multiply(data, self.trades))
+        return self._define("price", self._setting.shape, lambda data: scaled(data, self.trades))
 
     @cached_property
     def _fraction(self) -> cp.Expression:
         n, m = self._setting.shape
         whole = np.ones((n + 1, m))
-        return self._define("per_order", (n + 1, m), lambda data: whole - cp.multiply(data, self.variable))
+        return self._define("per_order", (n + 1, m), lambda data: whole - scaled(data, self.variable))
 
     def _done(self) -> cp.Expression:
         return self._fraction
@@ -351,13 +351,29 @@ class ConstantPaths(PathAccess):
         return cp.Constant(self._trajectory._done())
 
 
+def scaled(data: cp.Expression, x: cp.Expression) -> cp.Expression:
+    """
+    Return data * x, entry by entry.
+
+    Written as a diagonal product, which CVXPY canonicalises in linear time; `cp.multiply` of a parameter
+    takes quadratic time (100 assets x 78 intervals: 0.27 s against 0.008 s).
+    """
+    product = cp.diag(cp.vec(data, order="F")) @ cp.vec(x, order="F")
+    return cp.reshape(product, x.shape, order="F")
+
+
+def dot(data: cp.Expression, x: cp.Expression) -> cp.Expression:
+    """Return the sum of data * x over all entries."""
+    return cp.vec(data, order="F") @ cp.vec(x, order="F")
+
+
 def row_products(x: cp.Expression, matrices: cp.Expression) -> cp.Expression:
     """Return x_k' R_k for every row k, with R_k (m, r) flattened into row k of `matrices`."""
     m = x.shape[1]
     r = matrices.shape[1] // m
     repeat = np.kron(np.eye(m), np.ones((1, r)))
     gather = np.kron(np.ones((m, 1)), np.eye(r))
-    return cp.multiply(matrices, x @ repeat) @ gather
+    return scaled(matrices, x @ repeat) @ gather
 
 
 def check_own_variables(expression: Any, path: Paths, name: str) -> None:

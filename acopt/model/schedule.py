@@ -41,7 +41,7 @@ class Certificate:
     objective_difference : objective of the canonical program minus the one recomputed in NumPy from
         the original data, relative.
     dual_residual : largest stationarity residual, in units of the objective.
-    conic : whether a custom term made the program conic; the gap then includes `objective_difference`.
+    conic : whether a custom term made the program conic.
     solver, algebra, iterations, refinements, seconds : who solved it and how.
     refined : whether the active set was solved exactly.
     tries : every attempt, fallbacks included.

@@ -26,6 +26,7 @@ AGREEMENT = 1e-9
 FEASIBLE = 1e-9
 ABSOLUTE = 1e-12
 DUST = 1e-13
+ROUNDING = 1e-14
 
 
 class Solver:
@@ -138,17 +139,18 @@ class Solver:
         broken = violations(path, rules)
         left = float(np.abs(path.remaining[-1]).max(initial=0.0)) if setting.complete else 0.0
         relative = max([left / (setting.size or 1.0), *(broken[c.name] / unit_size(c, path) for c in rules)])
-        off = abs(plan.objective - found.value)
+        off = plan.objective - found.value
         size = sum(abs(term_weight(t) * plan.term_values[t.cost.name]) for t in plan.pricing.terms)
         solution = found.solution
         return Certificate(
-            gap=found.proof.gap + (off if found.conic else 0.0),
+            # The point was proven; the trades were then clipped and completed, which may cost a little.
+            gap=found.proof.gap + max(off - ROUNDING * size, 0.0),
             tolerance=tolerance * scale + ABSOLUTE * floor,
             relative_tolerance=tolerance,
             gap_scale=scale,
             violation=relative,
             violations=broken,
-            objective_difference=off / max(size, floor),
+            objective_difference=abs(off) / max(size, floor),
             conic=found.conic,
             dual_residual=found.proof.dual_residual,
             solver=solution.solver,

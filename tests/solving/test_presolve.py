@@ -1,15 +1,12 @@
 """From CVXPY to arrays, and the exact reductions on the way: nothing is approximated, everything comes back."""
 
-from contextlib import nullcontext
-
 import cvxpy as cp
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from cvxpy.lin_ops.backends import coo_backend
 
 from acopt.errors import ModelError
-from acopt.solving import canonical
+from acopt.model.paths import dot, scaled
 from acopt.solving.canonical import Arrays, CanonicalProgram, Pattern
 from acopt.solving.presolve import LONGEST_DEFINITION, Presolve, RowMerge, Shape
 from acopt.solving.quadratic import Quadratic
@@ -98,18 +95,14 @@ def test_arrays_are_cvxpys_own_for_any_numbers(seed):
         assert np.isinf(x.u[equal:]).all()
 
 
-def test_direct_coordinates_change_nothing_and_are_undone(monkeypatch):
-    before = coo_backend.CooTensor.tocoo
-    quick = Sample(1)
-    assert coo_backend.CooTensor.tocoo is before
-    used = []
-    monkeypatch.setattr(coo_backend.CooTensor, "tocoo", lambda self: used.append(1) or before(self))
-    monkeypatch.setattr(canonical, "_direct_coordinates", nullcontext)
-    slow = Sample(1)
-    assert used
-    for name in ("p", "q", "a", "l", "u"):
-        assert (getattr(quick.arrays, name) == getattr(slow.arrays, name)).all()
-    assert (quick.program.a_pattern.row == slow.program.a_pattern.row).all()
+def test_diagonal_products_are_the_elementwise_ones():
+    """`scaled` and `dot` are written for the speed of the compilation; they mean multiply and its sum."""
+    rng = np.random.default_rng(0)
+    data, x = cp.Parameter((4, 3), value=rng.normal(size=(4, 3))), cp.Variable((4, 3), value=rng.normal(size=(4, 3)))
+    assert scaled(data, x).value == pytest.approx(data.value * x.value, rel=1e-15)
+    assert dot(data, x).value == pytest.approx(np.sum(data.value * x.value), rel=1e-14)
+    assert scaled(data, x).is_dcp(dpp=True)
+    assert dot(data, x).is_dcp(dpp=True)
 
 
 def test_integer_variables_are_refused():
