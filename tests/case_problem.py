@@ -18,7 +18,7 @@ def problem_of(case):
     market = ac.Market(
         grid,
         pd.Series(case.price, assets),
-        volume=table(rules.volume),
+        volume=table(rules.volume * _unit(rules)),
         covariance=ac.Covariance(case.covariance),
     )
     return ac.ExecutionProblem(
@@ -54,7 +54,7 @@ def rules_of(case, table):
     rules = case.features
     out = []
     if rules.participation is not None:
-        out.append(ac.Participation(rules.participation))
+        out.append(ac.Participation(rules.participation / _unit(rules)))
     if rules.monotone:
         out.append(ac.Monotone())
     out += [ac.NoTrade(during=window, name=f"closed {j}") for j, window in enumerate(rules.no_trade)]
@@ -65,3 +65,8 @@ def rules_of(case, table):
     if rules.dollar_neutral is not None:
         out.append(ac.DollarNeutral(case.dollar_tolerance))
     return out
+
+
+def _unit(rules):
+    """Bring a cap that the oracle draws above the whole volume to one, by a larger volume; the cap in shares stays."""
+    return max(1.0, rules.participation or 0.0)

@@ -114,6 +114,12 @@ class Participation(TradeBounds):
     def bounds(self, setting: Setting) -> tuple[Array, Array]:
         """Return the cap on both sides, the floor on the side of the order."""
         volume = setting.market.volumes
+        top = setting.coefficient(self.maximum, f"{self.name} maximum", sign="nonnegative")
+        if top.size and top.max() > 1:
+            raise DataError(
+                f"{self.name} maximum is {top.max():g}; a fraction of the volume, our own included, is at most 1 "
+                "(0.1 is ten percent)"
+            )
         cap = setting.coefficient(self.maximum, f"{self.name} maximum", sign="nonnegative") * volume
         lower, upper = -cap, cap.copy()
         if self.minimum is not None:

@@ -129,6 +129,11 @@ class TimeGrid:
         """
         hours = SessionHours.read("TimeGrid.session", open, close, start, end)
         day = parse_date(date, "TimeGrid.session: date")
+        if day.weekday() > 4:
+            raise DataError(
+                f"TimeGrid.session: {day:%Y-%m-%d} is a {day:%A}; sessions are Monday to Friday "
+                "(TimeGrid.from_timestamps takes any day)"
+            )
         return cls._from_wall("TimeGrid.session", hours.stamps([day], bar, "TimeGrid.session"), None, hours, tz)
 
     @classmethod

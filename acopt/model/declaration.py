@@ -116,11 +116,6 @@ class Declaration:
             self.values[key] = np.asarray(parameter.value, dtype=float)
         return self.values
 
-    @property
-    def has_own_parameters(self) -> bool:
-        """Whether custom terms bring parameters of their own."""
-        return bool(self._own)
-
     def is_fixed(self, cost: Cost) -> bool:
         """Whether a cost's weight cannot be updated (it carries parameters of its own)."""
         ids = {p.id for p in self.problem.parameters()}

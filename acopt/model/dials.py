@@ -175,6 +175,8 @@ class _Search:
             value = self.miss(outer)
             if (value < 0) != (here < 0) or value == 0.0:
                 break
+            if self.priced_out():
+                return self.last
             if abs(value - previous) <= 1e-12 * abs(value + self.target) and abs(outer - self.centre) > 4 * STEP:
                 return self.end(outer)
             inner, previous = outer, value
@@ -186,7 +188,7 @@ class _Search:
 
     def miss(self, log_aversion: float) -> float:
         """Reading minus target, zero when within the accuracy; remembers the best."""
-        plan = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
+        plan = self.last = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
         reading = self.dial.read(plan, self.risk)
         error = reading - self.target
         self.seen[log_aversion] = reading
@@ -194,13 +196,31 @@ class _Search:
             self.best = error, plan
         return 0.0 if abs(error) <= 0.1 * ACCURACY * max(abs(self.target), 1e-300) else error
 
+    def priced_out(self) -> bool:
+        """
+        Whether the last schedule, bought below the risk price z, minimises E + z Std all the same.
+
+        Its E is a lower bound of that minimum (it minimises E + lambda V, and lambda Std < z), so z Std is
+        all that it can be away: the risk is gone at a finite price, as in a block trade.
+        """
+        if self.name != "risk_price":
+            return False
+        return self.target * _deviation(self.last, self.risk) <= NO_RISK * abs(self.last.expected_cost)
+
+    def shown(self, reading: float) -> str:
+        """A reading with its unit, and in minutes where it is a time in days."""
+        grid = self.problem.setting.grid
+        if self.dial.unit != "time" or grid.unit != "day":
+            return f"{reading:.6g} {self.unit}"
+        return f"{reading:.6g} days ({reading / grid.duration('1min'):.0f} minutes of trading)"
+
     def found(self) -> Schedule:
         """Return the best schedule, if it is good enough."""
         if self.best is None or not abs(self.best[0]) <= ACCURACY * abs(self.target):
             nearest = float("nan") if self.best is None else self.best[0] + self.target
             raise ModelError(
-                f"{self.name}={self.target:g} {self.unit} falls into a gap: the nearest that a schedule of this "
-                f"problem reaches is {nearest:.6g}"
+                f"{self.name}={self.shown(self.target)} falls into a gap: the nearest that a schedule of this "
+                f"problem reaches is {self.shown(nearest)}"
             )
         return self.best[1]
 
@@ -220,8 +240,8 @@ class _Search:
         if self.name == "risk_price":
             ends[0] = 0.0
         raise ModelError(
-            f"{self.name}={self.target:g} is out of reach: schedules of this problem reach "
-            f"{ends[0]:.6g} to {ends[-1]:.6g} {self.unit}"
+            f"{self.name}={self.shown(self.target)} is out of reach: schedules of this problem reach "
+            f"{self.shown(ends[0])} to {self.shown(ends[-1])}"
         )
 
     def turn(self) -> bool:

@@ -19,7 +19,7 @@ FAILURES = (
     ArithmeticError,
     AttributeError,
     LookupError,
-    NotImplementedError,
+    RuntimeError,
     TypeError,
     ValueError,
     cp.error.DCPError,

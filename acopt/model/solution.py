@@ -72,7 +72,8 @@ class Solver:
             return
         theta, primary = program.theta(self._declaration.current()), program.columns_of(self._variable)
         if self._engine is None:
-            self._engine = Engine(program, primary, theta)
+            owned = np.isin(program.row_constraint, list(self._declaration.owners))
+            self._engine = Engine(program, primary, theta, keep=owned)
         engine = self._engine
         engine.load(theta, scales)
         crossing = engine.crossing_rows()

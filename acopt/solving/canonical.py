@@ -95,11 +95,6 @@ class CanonicalProgram:
                 theta[start : start + value.size] = value.ravel(order="F")
         return theta
 
-    @property
-    def parameter_ids(self) -> frozenset[int]:
-        """Ids of the parameters that the arrays depend on."""
-        return frozenset(k for k in self._columns if k >= 0)
-
     def arrays(self, theta: Array) -> Arrays:
         """Evaluate every array at the parameter vector."""
         q = self._q_map @ theta

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
+import numpy.typing as npt
 
 from acopt.solving import solvers
 from acopt.solving.canonical import Array, Arrays, CanonicalProgram, Indices
@@ -60,12 +61,20 @@ class Engine:
     program : the canonical program.
     primary : its columns that carry natural units.
     theta : parameters to plan the presolve with.
-    definitions : whether defined variables are eliminated; see `Presolve`.
+    definitions, keep : what the presolve may eliminate; see `Presolve`.
     """
 
-    def __init__(self, program: CanonicalProgram, primary: Indices, theta: Array, *, definitions: bool = True) -> None:
+    def __init__(
+        self,
+        program: CanonicalProgram,
+        primary: Indices,
+        theta: Array,
+        *,
+        definitions: bool = True,
+        keep: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         self._program = program
-        self._presolve = Presolve(program, program.arrays(theta), primary, definitions=definitions)
+        self._presolve = Presolve(program, program.arrays(theta), primary, definitions=definitions, keep=keep)
         at = np.full(program.n, -1)
         at[primary] = np.arange(len(primary))
         self._unit_at = at[self._presolve.columns]

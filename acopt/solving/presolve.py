@@ -199,12 +199,21 @@ class Presolve:
     primary : columns that are never eliminated unless pinned to a number.
     definitions : whether defined variables are substituted; squares then merge, which is faster, but
         loses what is small against the largest of them.
+    keep : rows that are never used up, so that a conflict can name whose they are.
     """
 
     def __init__(
-        self, program: CanonicalProgram, arrays: Arrays, primary: Indices, *, definitions: bool = True
+        self,
+        program: CanonicalProgram,
+        arrays: Arrays,
+        primary: Indices,
+        *,
+        definitions: bool = True,
+        keep: npt.NDArray[np.bool_] | None = None,
     ) -> None:
         equality = np.arange(program.m) < program.n_equalities
+        if keep is not None:
+            equality &= ~keep
         self._shape = Shape(program.p_pattern, program.a_pattern, program.a_constant, equality)
         self._columns = np.arange(program.n)
         self._stages: list[Substitution] = []

@@ -34,7 +34,7 @@ class Refiner:
 
     def __init__(self, p: Pattern, a: Pattern) -> None:
         n, m = p.shape[0], a.shape[0]
-        self._n, self._m = n, m
+        self._n = n
         diagonal = np.arange(n + m)
         row = np.concatenate([p.row, a.col, diagonal])
         col = np.concatenate([p.col, n + a.row, diagonal])

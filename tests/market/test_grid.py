@@ -390,3 +390,8 @@ class TestWindow:
     def test_bad_windows_are_named(self, grid, during, message):
         with pytest.raises(DataError, match=message):
             grid.window(during)
+
+
+def test_a_weekend_is_no_session():
+    with pytest.raises(DataError, match="2019-02-17 is a Sunday"):
+        TimeGrid.session("2019-02-17", "15min")

@@ -450,3 +450,52 @@ def test_a_re_solve_equals_a_fresh_solve_in_any_order_of_calls(steps):
         else:
             now |= {"order": (value, -0.5 * value)} if what == "order" else {"volume": value}
             problem.update(order=fresh().order, market=fresh().market)
+
+
+class TestNamesOfConflicts:
+    """A pin of the user's own is an equality that the presolve could use up; a conflict must still name it."""
+
+    @pytest.mark.parametrize(
+        "pin",
+        [
+            lambda p: p.at("11:00").remaining == 0,
+            lambda p: p.done("AAA")[3] == 0.9,
+            lambda p: p.asset("AAA").at("11:00").remaining <= 0,
+        ],
+    )
+    def test_an_equality_of_the_user_is_named(self, pin):
+        grid, names = ac.TimeGrid.session("2019-02-15", "30min"), ["AAA", "BBB"]
+        market = ac.Market(grid, pd.Series([100.0, 50.0], names), volume=pd.Series([4e5, 3e5], names))
+        order = ac.Order.sell({"AAA": 200_000}) + ac.Order.buy({"BBB": 60_000})
+        rules = [ac.Participation(0.1), ac.CustomConstraint(pin, name="early")]
+        eta = pd.Series(1e-6, names)
+        with pytest.raises(ac.InfeasibleError, match="Participation, early conflict"):
+            ac.ExecutionProblem(order, market, ac.TemporaryImpact(eta), rules).solve()
+
+
+def test_a_penalty_that_is_updated_reaches_the_objective():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 2), 40.0)
+    problem = ac.ExecutionProblem(ac.Order.sell(1e6), market, ac.TemporaryImpact(3e-6), [ac.AllowUnfilled(10.0)])
+    # One share left costs p = bps 1e-4 40; trading at rate v costs 2 eta v: u_k = p tau / (2 eta).
+    for bps in (10.0, 20.0):
+        plan = problem.update(constraints={"AllowUnfilled": {"penalty_bps": bps}}).solve()
+        np.testing.assert_allclose(plan.path.trades[:, 0], -bps * 1e-4 * 40.0 * 0.5 / (2 * 3e-6), rtol=1e-9)
+
+
+def test_no_gap_is_hidden_behind_the_absolute_floor():
+    """A riskless schedule bounds the optimum at any lambda; a plan that only meets the floor says so."""
+    names, beta, price = list("ABC"), np.array([1.0, 0.5, -2.0]), np.array([92.0, 138.0, 38.0])
+    market = ac.Market(
+        ac.TimeGrid.uniform(1.0, 13),
+        pd.Series(price, names),
+        volume=pd.Series(3e6, names),
+        covariance=pd.DataFrame(np.outer(beta, beta), names, names),
+        impact=ac.LinearImpact(5.0),
+    )
+    order = ac.Order(pd.Series([5.7e4, -6.9e4, 1.1e5], names))
+    plan = ac.ExecutionProblem(order, market, ac.TemporaryImpact() + 1e8 * ac.TimingRisk()).solve()
+    proof = plan.certificate
+    hedged = ac.CustomConstraint(lambda p: p.remaining[1:] @ beta == 0)
+    bound = ac.ExecutionProblem(order, market, ac.TemporaryImpact(), [hedged]).solve().objective
+    assert plan.objective - bound <= proof.gap + 1e-9 * bound
+    assert ("certified" in str(proof)) == (proof.relative_gap <= 1e-6)
