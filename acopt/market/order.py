@@ -75,6 +75,8 @@ class Order:
         """
         Read orders from a table or a CSV file: one row per order, sides buy or sell.
 
+        Rows of one symbol add up; they must be of one side.
+
         Parameters
         ----------
         source : DataFrame, or the path of a CSV file.
@@ -116,6 +118,10 @@ class Order:
                 if price is None:
                     raise DataError("Order.from_frame: notional= needs price=, the arrival price by asset")
                 shares /= float(by_asset(price, pd.Index([key]), what="price", sign="positive")[0])
+            if (target if sign > 0 else initial).get(key, 0.0) > 0:
+                raise DataError(
+                    f"{where}, {side}: {key} is bought and sold in one list; net its orders first, or plan them apart"
+                )
             for book, own in ((initial, sign > 0), (target, sign < 0)):
                 book[key] = book.get(key, 0.0) + (shares if own else 0.0)
         return cls(pd.Series(initial), pd.Series(target))

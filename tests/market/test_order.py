@@ -218,3 +218,10 @@ class TestFromFrame:
             read(text, tmp_path, notional="usd", price={"A": 0.0})
         with pytest.raises(DataError, match="name the column"):
             read(text, tmp_path, quantity=None)
+
+
+def test_rows_of_one_symbol_add_up_and_are_of_one_side():
+    rows = pd.DataFrame({"symbol": ["A", "B", "A"], "side": ["sell", "buy", "sell"], "quantity": [100, 5, 20]})
+    assert Order.from_frame(rows) == Order.sell({"A": 120.0}) + Order.buy({"B": 5.0})
+    with pytest.raises(DataError, match="row 2, side: A is bought and sold in one list"):
+        Order.from_frame(rows.assign(side=["sell", "buy", "buy"]))
