@@ -60,8 +60,7 @@ class ExecutionProblem:
             raise DataError(f"ExecutionProblem market: {type(market).__name__} was given, a Market is expected")
         if not isinstance(objective, Cost | Objective):
             raise ModelError(
-                f"ExecutionProblem objective: {type(objective).__name__} was given; "
-                "a cost or a sum of costs is expected"
+                f"ExecutionProblem objective: {_kind(objective)} was given; a cost or a sum of costs is expected"
             )
         if isinstance(constraints, Constraint):
             constraints = [constraints]
@@ -73,7 +72,7 @@ class ExecutionProblem:
         for constraint in constraints:
             if not isinstance(constraint, Constraint):
                 raise ModelError(
-                    f"ExecutionProblem constraints: {type(constraint).__name__} was given, a Constraint is expected "
+                    f"ExecutionProblem constraints: {_kind(constraint)} was given, a Constraint is expected "
                     "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
                 )
         terms = objective._terms()
@@ -328,6 +327,13 @@ def _changed(constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[
         if name not in names:
             raise ModelError(f"update constraints: none is called {name!r}; there are: {', '.join(names) or 'none'}")
     return tuple(c.changed(**changes[c.name]) if c.name in changes else c for c in constraints)
+
+
+def _kind(value: Any) -> str:
+    """Name what was given; a class in the place of an instance is the likely slip."""
+    return (
+        f"the class {value.__name__} (write {value.__name__}(...))" if isinstance(value, type) else type(value).__name__
+    )
 
 
 def _well_typed(order: Any, market: Any, weights: Any, constraints: Any) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from acopt.errors import InfeasibleError, SolverError, UnboundedError
 from acopt.market.labels import Array
 from acopt.model.algebra import Cost
+from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding
 from acopt.model.paths import Trajectory, twap
@@ -37,11 +38,12 @@ class Solver:
         self._variable = declaration.paths.variable
         self._program = None if declaration.conic else CanonicalProgram(declaration.problem)
         self._engine: Engine | None = None
+        self._scaled_for: tuple[Setting, Curvature | None, Scales] | None = None
 
     def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         """Return the first point that meets the contract, or raise."""
         start = perf_counter()
-        scales = state.setting.once(state.curvature, "scales", partial(_natural_scales, state))
+        scales = self._scales_of(state)
         tries, rejected = list[str](), list[str]()
         best: tuple[float, Schedule] | None = None
         points = self._conic_points if self._program is None else self._quadratic_points
@@ -62,6 +64,13 @@ class Solver:
             f"no point met the accuracy contract (relative gap {tolerance:g}, violation {FEASIBLE:g} of the order). "
             f"Tried: {'; '.join(tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
         )
+
+    def _scales_of(self, state: State) -> Scales:
+        """Natural scales, the same object as long as setting and curvature are the same."""
+        last = self._scaled_for
+        if last is None or last[0] is not state.setting or last[1] is not state.curvature:
+            last = self._scaled_for = (state.setting, state.curvature, _natural_scales(state))
+        return last[2]
 
     def _quadratic_points(
         self, state: State, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]

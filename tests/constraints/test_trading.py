@@ -419,3 +419,9 @@ class TestEveryRule:
             rule.changed(speed=3.0)
         with pytest.raises(ModelError, match="has no 'name' to update"):
             rule.changed(name="other")
+
+
+def test_a_percentage_is_not_a_fraction():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 40.0, volume=1e5)
+    with pytest.raises(ac.DataError, match=r"maximum is 10; a fraction .* \(0.1 is ten percent\)"):
+        ac.ExecutionProblem(ac.Order(90.0), market, ac.TemporaryImpact(1e-6), [ac.Participation(10)])

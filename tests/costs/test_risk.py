@@ -239,3 +239,16 @@ def test_tracking_is_not_the_variance_against_arrival():
 
 def test_kinds():
     assert ac.TimingRisk().kind == ac.TrackingRisk([1.0, 0.0]).kind == "risk"
+
+
+def test_a_schedule_is_a_benchmark_and_its_variance_is_reported_apart():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 40.0, covariance=2.0)
+    order, impact = ac.Order.sell(90.0), ac.TemporaryImpact(3e-6)
+    even = ac.ExecutionProblem(order, market, impact).solve()
+    priced = ac.ExecutionProblem(order, market, impact + 1e-6 * ac.TrackingRisk(even))
+    assert priced.evaluate(even).tracking_variance == pytest.approx(0.0, abs=1e-12)
+    late = priced.evaluate([[0.0], [0.0], [-90.0]])
+    # tau sigma^2 ((90 - 60)^2 + (90 - 30)^2) against the benchmark, tau sigma^2 (90^2 + 90^2) against arrival.
+    assert late.tracking_variance == pytest.approx(2.0 / 3 * (30.0**2 + 60.0**2))
+    assert late.variance == pytest.approx(2.0 / 3 * 2 * 90.0**2)
+    assert np.isnan(even.tracking_variance)

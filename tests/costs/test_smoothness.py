@@ -231,3 +231,17 @@ def test_kind_and_names():
     assert ac.Jerk(0.1).kind == ac.Smoothness(scale=0.1).kind == "penalty"
     assert (ac.Jerk(0.1).name, ac.Smoothness(scale=0.1).name) == ("Jerk", "Smoothness")
     assert ac.Jerk(0.1).derivative == 2
+
+
+def test_no_window_spans_a_night():
+    """Two sessions of three intervals: what happens across the night costs nothing, however short it is."""
+    for night in (1e-6, 0.5):
+        edges = np.r_[0.0, 0.1, 0.2, 0.3, 0.3 + night + np.array([0.0, 0.1, 0.2, 0.3])]
+        grid = ac.TimeGrid(edges, closed=[False] * 3 + [True] + [False] * 3)
+        problem = ac.ExecutionProblem(
+            ac.Order(600.0), ac.Market(grid, 40.0), ac.TemporaryImpact(1e-3) + ac.Smoothness(1, weight=1e-3)
+        )
+        trades = np.array([-100.0, -100.0, -100.0, 0.0, -50.0, -100.0, -150.0])[:, None]
+        # Rates 1000 even, then 500, 1000, 1500: x'' = 5000 over two windows of weight (0.2 / 2).
+        assert problem.evaluate(trades).term_values["Smoothness"] == pytest.approx(1e-3 * 2 * 0.1 * 5000.0**2)
+        assert problem.solve().certificate.refined

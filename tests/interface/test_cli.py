@@ -9,51 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command_line import PROBLEM, refused, run
 
 import acopt
-from acopt.interface import cli
 from acopt.interface.sample import sample
 from acopt.spec.files import list_problems
 
 US_EQUITIES = Path(__file__).parents[2].parent / "shared" / "data" / "us_equities"
 needs_real_bars = pytest.mark.skipif(not US_EQUITIES.is_dir(), reason=f"no real bars in {US_EQUITIES}")
-PROBLEM = """\
-[problem]
-name = "tiny"
-title = "One sale"
-source = { author = "acopt" }
-[grid]
-horizon = 1.0
-periods = 4
-[market]
-[[asset]]
-label = "A"
-price = 50.0
-initial = 1000.0
-[[cost]]
-type = "TemporaryImpact"
-eta = 1e-3
-[[case]]
-name = "only"
-[case.expected]
-expected_cost = { value = EXPECTED, absolute = 1e-6, origin = "derived" }
-"""
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(each) for each in arguments])
-
-
-def refused(*arguments):
-    """Return the one line that a bad input gets, with exit code 2 and an empty stdout."""
-    result = run(*arguments)
-    assert result.exit_code == 2, (result.stdout, result.stderr, result.exception)
-    assert result.stdout == ""
-    assert result.stderr.startswith("acopt: ")
-    assert result.stderr.endswith("\n")
-    assert result.stderr.count("\n") == 1
-    return result.stderr.removeprefix("acopt: ").rstrip("\n")
 
 
 def document(*arguments):

@@ -234,3 +234,40 @@ def test_a_solved_dial_is_a_plan_of_the_reported_aversion():
     plan = problem().solve_for(cost_bps=14.0)
     fixed = problem(risk=plan.urgency.risk_aversion * ac.TimingRisk()).solve()
     assert np.abs(fixed.path.trades - plan.path.trades).max() <= 1e-7 * 4000
+
+
+class TestWithoutRisk:
+    """Where TWAP, or every schedule, has no risk, a reference in its risk would be rounding."""
+
+    def test_a_benchmark_that_is_twap(self):
+        path = 1e5 * (1 - np.arange(14) / 13)[:, None]
+        market = ac.Market(ac.TimeGrid.uniform(1.0, 13), 50.0, covariance=1.0)
+        asked = ac.ExecutionProblem(ac.Order(1e5), market, ac.TemporaryImpact(1e-6) + ac.TrackingRisk(path))
+        np.testing.assert_allclose(asked.solve_for(risk_price=0.2).path.trades, -1e5 / 13, rtol=1e-6)
+
+    def test_a_pair_that_hedges_itself(self):
+        names = ["A", "B"]
+        market = ac.Market(
+            ac.TimeGrid.uniform(1.0, 4), pd.Series(50.0, names), covariance=pd.DataFrame(1.0, names, names)
+        )
+        order = ac.Order.sell({"A": 1e5}) + ac.Order.buy({"B": 1e5})
+        asked = ac.ExecutionProblem(order, market, ac.TemporaryImpact(pd.Series(1e-6, names)) + ac.TimingRisk())
+        np.testing.assert_allclose(np.abs(asked.solve_for(risk_price=0.3).path.trades), 25_000.0, rtol=1e-6)
+
+    @pytest.mark.parametrize("price", [1.0, 10.0, 1e2])
+    def test_beyond_the_price_of_a_block_trade_nothing_is_dearer_than_the_block(self, price):
+        grid = ac.TimeGrid.uniform(1.0, 10)
+        market = ac.Market(grid, 50.0, volume=1e6, covariance=1.0, impact=ac.LinearImpact(10.0))
+        asked = ac.ExecutionProblem(ac.Order(1e5), market, ac.TemporaryImpact() + ac.TimingRisk())
+        plan = asked.solve_for(risk_price=price)
+        block = asked.evaluate(np.vstack([[[-1e5]], np.zeros((9, 1))])).expected_cost
+        assert plan.expected_cost + price * plan.risk <= block * (1 + 2e-6)
+
+
+def test_a_finish_may_be_a_time_of_day():
+    grid = ac.TimeGrid.session("2019-02-15", "30min")
+    market = ac.Market(grid, 50.0, volume=1e6, covariance=1.0, impact=ac.LinearImpact(10.0))
+    asked = ac.ExecutionProblem(ac.Order(1e6), market, ac.TemporaryImpact() + ac.TimingRisk())
+    assert asked.solve_for(finish="14:00").urgency.finish == pytest.approx(4.5 / 6.5, rel=1e-6)
+    with pytest.raises(ac.DataError, match="neither a time of day"):
+        asked.solve_for(finish="at 14:00")

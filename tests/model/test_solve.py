@@ -499,3 +499,28 @@ def test_no_gap_is_hidden_behind_the_absolute_floor():
     bound = ac.ExecutionProblem(order, market, ac.TemporaryImpact(), [hedged]).solve().objective
     assert plan.objective - bound <= proof.gap + 1e-9 * bound
     assert ("certified" in str(proof)) == (proof.relative_gap <= 1e-6)
+
+
+def test_without_volume_nothing_trades():
+    """A zero volume has cap 0 and participation 0, also where eta is given outright."""
+    volume = np.array([1e5, 1e5, 0.0, 1e5, 1e5])
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 5), 50.0, volume=volume, covariance=1.0)
+    steer = ac.CustomCost(lambda p: 100 * cp.sum_squares(p.participation))
+    plan = ac.ExecutionProblem(ac.Order(1e4), market, ac.TemporaryImpact(1e-5) + steer).solve()
+    assert plan.path.trades[2, 0] == 0.0
+    assert np.isfinite(plan.participation.to_numpy()).all()
+    broken = ac.ExecutionProblem(ac.Order(1e4), market, ac.TemporaryImpact(1e-5)).evaluate(np.full((5, 1), -2e3))
+    assert broken.rules_broken == {"closed intervals": 2e3}
+
+
+def test_a_class_in_the_place_of_a_term_is_named():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 5), 50.0)
+    with pytest.raises(ac.ModelError, match=r"the class TemporaryImpact \(write TemporaryImpact"):
+        ac.ExecutionProblem(ac.Order(1e4), market, ac.TemporaryImpact)
+    with pytest.raises(ac.ModelError, match="the class Monotone"):
+        ac.ExecutionProblem(ac.Order(1e4), market, ac.TemporaryImpact(1e-5), [ac.Monotone])
+
+
+def test_costs_are_not_subtracted():
+    with pytest.raises(ac.ModelError, match=r"TimingRisk\(\) cannot be subtracted"):
+        ac.TemporaryImpact() - ac.TimingRisk()
