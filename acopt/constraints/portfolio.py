@@ -151,7 +151,7 @@ class DollarNeutral(Constraint):
         return np.where(self._window(path.setting), np.maximum(over, 0.0), 0.0)
 
     def _window(self, setting: Setting) -> Mask:
-        return np.asarray(setting.grid.window(self.during))
+        return setting.window(self.during)
 
     def _prices(self, setting: Setting) -> Array:
         return np.asarray(setting.market.prices * self.where(setting).any(axis=0))

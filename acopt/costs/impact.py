@@ -209,10 +209,10 @@ class SpreadCost(Cost):
         return setting.coefficient(self.half_spread, "SpreadCost half_spread", sign="nonnegative", price_units=True)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
-        """Return eps signed by the order's direction where trades are one-sided, eps on |u| elsewhere."""
+        """Return eps signed by the side of trades where they are one-sided, eps on |u| elsewhere."""
         epsilon = weight * self.coefficient(setting)
         return {
-            "signed": np.where(setting.one_sided, epsilon * setting.direction, 0.0),
+            "signed": np.where(setting.one_sided, epsilon * setting.sides, 0.0),
             "unsigned": np.where(setting.one_sided, 0.0, epsilon),
         }
 

@@ -174,7 +174,7 @@ class Constraint(ABC):
                     f"({', '.join(map(str, setting.assets[:12]))})"
                 )
             columns = setting.assets.isin(labels)
-        rows = setting.grid.window(self.during)
+        rows = setting.window(self.during)
         return np.asarray(rows[:, None] & columns[None, :])
 
     def one_sided(self, setting: Setting) -> Mask | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,7 @@ class Setting:
     forbidden : (N, n), where nothing can trade (closed intervals, no volume).
     eta : (n,) mean temporary coefficient, currency*time/share^2, or None when there is no impact.
     complete : whether the order must be finished at t_N.
+    past : (p, n) shares executed in the first p intervals, which are history: rules do not apply there.
     """
 
     order: Order
@@ -40,6 +41,7 @@ class Setting:
     one_sided: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     forbidden: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     eta: Array | None = None
+    past: Array | None = None
     _known: dict[tuple[int, str], tuple[object, object]] = field(
         init=False, default_factory=dict, repr=False, compare=False
     )
@@ -82,10 +84,34 @@ class Setting:
         """Position to reach (n,), shares."""
         return np.asarray(self.order.target.to_numpy(), dtype=float)
 
+    @property
+    def elapsed(self) -> int:
+        """p, number of intervals that are history."""
+        return 0 if self.past is None else len(self.past)
+
+    @cached_property
+    def left(self) -> Array:
+        """x_p (n,), shares: what is still to trade after the history."""
+        return self.remaining if self.past is None else self.remaining + self.past.sum(axis=0)
+
     @cached_property
     def direction(self) -> Array:
-        """Sign of the trades that work the order (n,): -1 sells, +1 buys, 0 nothing to do."""
-        return -np.sign(self.remaining)
+        """Sign of the trades that work what is left (n,): -1 sells, +1 buys, 0 nothing to do."""
+        return -np.sign(self.left)
+
+    @cached_property
+    def sides(self) -> Array:
+        """Sign of every one-sided trade (N, n): that of the order, in history that of what was executed."""
+        sides = np.broadcast_to(self.direction, self.shape)
+        if self.past is not None:
+            sides = np.concatenate([np.sign(self.past), sides[self.elapsed :]])
+        return sides
+
+    def window(self, during: Any) -> Mask:
+        """Intervals (N,) of a window in which a rule applies: those in it that are not history."""
+        rows = np.array(self.grid.window(during))
+        rows[: self.elapsed] = False
+        return rows
 
     @cached_property
     def hedges(self) -> Mask:
