@@ -208,6 +208,14 @@ class Constraint(ABC):
     def violation(self, path: Trajectory) -> Array:
         """By how much a path breaks it (any shape, zero where kept), in `unit`."""
 
+    def widening(self, setting: Setting) -> tuple[str, Array]:
+        """
+        Return the unit in which the rule is relaxed, and by how much one of it widens the bounds.
+
+        The second value broadcasts against the bounds of `trade_bounds` (shares), or those of the rows.
+        """
+        return {"shares": "share"}.get(self.unit, self.unit), np.ones(())
+
     def changed(self, **changes: Any) -> Self:
         """Return a copy with other values."""
         known = {f.name for f in fields(self)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -45,22 +45,22 @@ class Declaration:
     ----------
     paths : the paths that terms speak about.
     problem : the CVXPY problem (DPP).
+    rules : CVXPY constraints by the name of their owner; under `BOUNDS`, lower and upper of every trade.
     owners : name of the constraint that each CVXPY constraint belongs to, by constraint id.
     """
 
     def __init__(self, state: State) -> None:
         self.paths = Paths(state.setting)
         self._parameters: dict[str, dict[str, cp.Parameter]] = {}
-        self.owners: dict[int, str] = {}
+        self.rules: dict[str, list[cp.Constraint]] = {}
         costs = [self._trade_curvature(state), *(self._cost(term, state) for term in state.terms)]
-        rules = self._trade_bounds(state)
+        self.rules[BOUNDS] = self._trade_bounds(state)
         for constraint in state.constraints:
             data = self._declare(constraint.name, constraint.parameters(state.setting))
-            for expression in constraint.expressions(self.paths, data):
-                self.owners[expression.id] = constraint.name
-                rules.append(expression)
+            self.rules[constraint.name] = constraint.expressions(self.paths, data)
         self._parameters[PATHS] = self.paths.data
-        rules = [*self.paths.definitions, *rules]
+        self.owners = {rule.id: name for name, group in self.rules.items() for rule in group}
+        rules = [*self.paths.definitions, *(rule for group in self.rules.values() for rule in group)]
         objective = sum((c for c in costs if c is not None), cp.Constant(0.0))
         self.problem = cp.Problem(cp.Minimize(objective), rules)
         self._own = {p.id: p for p in self.problem.parameters()}
@@ -75,8 +75,6 @@ class Declaration:
         self.conic = not self.problem.is_qp()
         if self.conic and not self.problem.is_dcp():
             raise ModelError(f"the problem is not convex by CVXPY's rules: {self._culprit(state, costs)}")
-        self.values: dict[int, Array] = {}
-        self.assign(self.numbers(state))
 
     def numbers(self, state: State, only: Iterable[str] | None = None) -> dict[int, Array]:
         """
@@ -104,17 +102,14 @@ class Declaration:
                 raise ModelError(f"{name}: the structure of its data changed; that needs a new ExecutionProblem")
         return out
 
-    def assign(self, numbers: dict[int, Array]) -> None:
-        """Take new values."""
-        self.values.update(numbers)
-
-    def current(self) -> dict[int, Array]:
-        """Values of all parameters by id, those of custom terms as they are now."""
+    def complete(self, numbers: Mapping[int, Array]) -> dict[int, Array]:
+        """Add the values that parameters of custom terms have now."""
+        own = {}
         for key, parameter in self._own.items():
             if parameter.value is None:
                 raise ModelError(f"the parameter {parameter.name()} of a custom term has no value")
-            self.values[key] = np.asarray(parameter.value, dtype=float)
-        return self.values
+            own[key] = np.asarray(parameter.value, dtype=float)
+        return {**numbers, **own}
 
     def is_fixed(self, cost: Cost) -> bool:
         """Whether a cost's weight cannot be updated (it carries parameters of its own)."""
@@ -122,11 +117,11 @@ class Declaration:
         group = self._parameters[cost.name]
         return bool(group) and "weight" in group and group["weight"].id not in ids
 
-    def synchronise(self) -> cp.Problem:
-        """Write the values into the CVXPY parameters, for those who look underneath."""
+    def synchronise(self, numbers: Mapping[int, Array]) -> cp.Problem:
+        """Write values into the CVXPY parameters, for those who look underneath."""
         for group in self._parameters.values():
             for parameter in group.values():
-                parameter.value = self.values[parameter.id]
+                parameter.value = numbers[parameter.id]
         return self.problem
 
     def _groups(self, state: State, wanted: set[str]) -> Iterable[tuple[str, dict[str, Array]]]:
@@ -175,13 +170,10 @@ class Declaration:
         """One pair of rows per trade, there from the start if volumes may vanish."""
         setting = state.setting
         bounded = any(c.trade_bounds(setting) is not None for c in state.constraints)
-        if not bounded and not setting.forbidden.any() and not setting.market.has_volume:
+        if not bounded and not setting.forbidden.any() and not setting.market.has_volume and not setting.elapsed:
             return []
         data = self._declare(BOUNDS, dict(zip(("lower", "upper"), state.bounds, strict=True)))
-        rules = [self.paths.trades >= data["lower"], self.paths.trades <= data["upper"]]
-        for rule in rules:
-            self.owners[rule.id] = BOUNDS
-        return rules
+        return [self.paths.trades >= data["lower"], self.paths.trades <= data["upper"]]
 
 
 def _root(curvature: Curvature | None) -> dict[str, Array]:

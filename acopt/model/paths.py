@@ -138,8 +138,10 @@ class Paths(PathAccess):
         self.variable = cp.Variable((n + 1, m), name="remaining")
         self.start = cp.Parameter(m, name="order")
         self.definitions: list[cp.Constraint] = [self.variable[0] == self.start]
+        self.completion: cp.Constraint | None = None
         if setting.complete:
-            self.definitions.append(self.variable[n] == 0)
+            self.completion = self.variable[n] == 0
+            self.definitions.append(self.completion)
         self.data: dict[str, cp.Parameter] = {"start": self.start}
 
     @property

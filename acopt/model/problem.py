@@ -83,8 +83,18 @@ class ExecutionProblem:
             raise ModelError("the objective has no cost")
         _distinct([t.cost.name for t in terms] + [c.name for c in constraints])
         self._state = _state(order, market, terms, tuple(constraints))
-        self._declaration = Declaration(self._state)
-        self._solver: Solver | None = None
+        declaration = Declaration(self._state)
+        self._numbers = declaration.numbers(self._state)
+        self._solver = Solver(declaration)
+
+    def copy(self) -> ExecutionProblem:
+        """Return a problem with the same data, to be updated on its own; the compiled program is shared."""
+        return self._with(self._state, self._numbers)
+
+    def _with(self, state: State, numbers: Mapping[int, Array]) -> ExecutionProblem:
+        out = object.__new__(type(self))
+        out._state, out._numbers, out._solver = state, dict(numbers), self._solver
+        return out
 
     @property
     def order(self) -> Order:
@@ -114,7 +124,7 @@ class ExecutionProblem:
     @property
     def cvxpy_problem(self) -> cp.Problem:
         """Return the declared CVXPY problem, its parameters at their present values."""
-        return self._declaration.synchronise()
+        return self._solver.declaration.synchronise(self._numbers)
 
     def solve(
         self, *, solver: str = "auto", tolerance: float = 1e-6, fallback: Sequence[str] = ("CLARABEL",)
@@ -151,23 +161,20 @@ class ExecutionProblem:
             raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
-        return self._run(self._state, solver, tolerance, fallback)
+        return self._run(solver, tolerance, fallback)
 
     def solve_at(self, term: str, weight: float) -> Schedule:
         """Solve with another weight of one risk term, warm; the problem's own weights stay as they are."""
         if term not in [t.cost.name for t in self._state.terms if t.cost.kind == "risk"]:
             raise ModelError(f"solve_at: {term!r} is not a risk term of this problem")
         state = replace(self._state, terms=with_weight(self._state.terms, term, check_weight(weight, term)))
-        self._declaration.assign(self._declaration.numbers(state, [term]))
-        try:
-            return self._run(state, "auto", 1e-6, ("CLARABEL",))
-        finally:
-            self._declaration.assign(self._declaration.numbers(self._state, [term]))
+        numbers = self._solver.declaration.numbers(state, [term])
+        return self._with(state, {**self._numbers, **numbers})._run("auto", 1e-6, ("CLARABEL",))
 
-    def _run(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
-        if self._solver is None:
-            self._solver = Solver(self._declaration)
-        return self._solver.solve(state, solver, tolerance, fallback)
+    def _run(self, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
+        plan = self._solver.solve(self._state, self._numbers, solver, tolerance, fallback)
+        plan.problem = self.copy()
+        return plan
 
     def solve_for(self, *, term: str | None = None, **dial: float | str) -> Schedule:
         """
@@ -212,7 +219,7 @@ class ExecutionProblem:
         _well_typed(order, market, weights, constraints)
         rules = _changed(old.constraints, constraints or {})
         fresh = [t for c in rules if c.name in (constraints or {}) and (p := c.penalty()) for t in p.terms]
-        terms = _reweighted(_replaced(old.terms, fresh), weights or {}, self._declaration)
+        terms = _reweighted(_replaced(old.terms, fresh), weights or {}, self._solver.declaration)
         if order is None and market is None:
             touched = {*(weights or {}), *(constraints or {}), *(t.cost.name for t in fresh)}
             state = _state(self.order, self.market, terms, rules) if constraints else replace(old, terms=terms)
@@ -228,8 +235,7 @@ class ExecutionProblem:
             only = None
         if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
             raise ModelError("the cells in which trades are one-sided changed; that needs a new ExecutionProblem")
-        numbers = self._declaration.numbers(state, only)
-        self._declaration.assign(numbers)
+        self._numbers = {**self._numbers, **self._solver.declaration.numbers(state, only)}
         self._state = state
         return self
 
@@ -244,7 +250,9 @@ class ExecutionProblem:
         if isinstance(trades, Schedule):
             trades = trades.trades
         values = self._state.setting.coefficient(trades, "trades")
-        return Schedule(Trajectory(self._state.setting, values), self.pricing, name=name)
+        plan = Schedule(Trajectory(self._state.setting, values), self.pricing, name=name)
+        plan.problem = self.copy()
+        return plan
 
     @property
     def pricing(self) -> Pricing:

@@ -19,6 +19,9 @@ from acopt.model.paths import Trajectory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from acopt.model.multipliers import Multipliers
+    from acopt.model.problem import ExecutionProblem
+
 FINISHED = 0.99
 TOLERANCE = 1e-9
 COMPLETE, CLOSED = "Complete", "closed intervals"
@@ -118,8 +121,12 @@ class Schedule(Frames):
     Trades over time, priced by the problem they answer.
 
     The frames `trades`, `remaining`, `holdings`, `rates`, `participation`, `notional` carry the market's
-    labels. `certificate` is None for a schedule that was evaluated and not optimised.
+    labels. `certificate` and `multipliers` are None for a schedule that was evaluated and not optimised.
+    `problem` is the question that it answers, weights included, as it was then.
     """
+
+    problem: ExecutionProblem
+    multipliers: Multipliers | None = None
 
     def __init__(
         self, path: Trajectory, pricing: Pricing, certificate: Certificate | None = None, *, name: str = "plan"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
+from typing import TypeAlias
 
+import cvxpy as cp
 import numpy as np
 
 from acopt.errors import InfeasibleError, SolverError, UnboundedError
@@ -15,8 +17,9 @@ from acopt.model.algebra import Cost
 from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding
+from acopt.model.multipliers import Multipliers
 from acopt.model.paths import Trajectory, twap
-from acopt.model.schedule import Certificate, Pricing, Schedule, term_weight, unit_size, violations
+from acopt.model.schedule import COMPLETE, Certificate, Pricing, Schedule, term_weight, unit_size, violations
 from acopt.model.setting import Setting
 from acopt.solving.canonical import CanonicalProgram, Indices
 from acopt.solving.conic import ConicEngine
@@ -30,25 +33,41 @@ DUST = 1e-13
 ROUNDING = 1e-14
 
 
+Point: TypeAlias = tuple[Candidate, Indices, Indices]
+"""A point, its columns of x, and the constraint id of its rows."""
+
+
 class Solver:
     """The engine of one problem, kept warm, and what makes its points schedules."""
 
     def __init__(self, declaration: Declaration) -> None:
-        self._declaration = declaration
+        self.declaration = declaration
         self._variable = declaration.paths.variable
-        self._program = None if declaration.conic else CanonicalProgram(declaration.problem)
         self._engine: Engine | None = None
         self._scaled_for: tuple[Setting, Curvature | None, Scales] | None = None
 
-    def solve(self, state: State, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
+    @cached_property
+    def _program(self) -> CanonicalProgram | None:
+        return None if self.declaration.conic else CanonicalProgram(self.declaration.problem)
+
+    @cached_property
+    def _rules(self) -> dict[str, list[cp.Constraint]]:
+        """Everything that may have a price: the rules, and completion where it is implied."""
+        completion = self.declaration.paths.completion
+        return {**self.declaration.rules, **({} if completion is None else {COMPLETE: [completion]})}
+
+    def solve(
+        self, state: State, numbers: Mapping[int, Array], solver: str, tolerance: float, fallback: tuple[str, ...]
+    ) -> Schedule:
         """Return the first point that meets the contract, or raise."""
         start = perf_counter()
-        scales = self._scales_of(state)
+        scales, values = self._scales_of(state), self.declaration.complete(numbers)
         tries, rejected = list[str](), list[str]()
         best: tuple[float, Schedule] | None = None
         points = self._conic_points if self._program is None else self._quadratic_points
-        for found, primary in points(state, scales, solver, fallback, tries):
+        for found, primary, rows in points(state, values, scales, solver, fallback, tries):
             plan = Schedule(self._trajectory(found.z[primary], state), Pricing(state.terms, state.constraints))
+            plan.multipliers = Multipliers(self._rules, rows, found.duals)
             plan.certificate = self._certify(found, plan, tolerance, tuple(tries), start)
             reason = _reason(plan.certificate)
             if reason is not None:
@@ -73,15 +92,21 @@ class Solver:
         return last[2]
 
     def _quadratic_points(
-        self, state: State, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
-    ) -> Iterator[tuple[Candidate, Indices]]:
+        self,
+        state: State,
+        values: Mapping[int, Array],
+        scales: Scales,
+        solver: str,
+        fallback: tuple[str, ...],
+        tries: list[str],
+    ) -> Iterator[Point]:
         """The engine's points; then, for "auto", those of the program with every square left as it is."""
         program = self._program
         if program is None:  # pragma: no cover
             return
-        theta, primary = program.theta(self._declaration.current()), program.columns_of(self._variable)
+        theta, primary = program.theta(values), program.columns_of(self._variable)
         if self._engine is None:
-            owned = np.isin(program.row_constraint, list(self._declaration.owners))
+            owned = np.isin(program.row_constraint, list(self.declaration.owners))
             self._engine = Engine(program, primary, theta, keep=owned)
         engine = self._engine
         engine.load(theta, scales)
@@ -91,7 +116,7 @@ class Solver:
             raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
         for found in engine.attempts(solver, fallback, tries):
             if isinstance(found, Candidate):
-                yield found, primary
+                yield found, primary, program.row_constraint
             else:
                 self._verify_claim(program, engine, primary, state)
         if solver != "auto" or not fallback:
@@ -102,19 +127,24 @@ class Solver:
             tries.append(f"without elimination, objective / {size or 1.0:.3g}")
             for found in whole.attempts(fallback[0], (), tries):
                 if isinstance(found, Candidate):
-                    yield found, primary
+                    yield found, primary, program.row_constraint
 
     def _conic_points(
-        self, state: State, scales: Scales, solver: str, fallback: tuple[str, ...], tries: list[str]
-    ) -> Iterator[tuple[Candidate, Indices]]:
+        self,
+        state: State,
+        values: Mapping[int, Array],
+        scales: Scales,
+        solver: str,
+        fallback: tuple[str, ...],
+        tries: list[str],
+    ) -> Iterator[Point]:
         """The point of a program with cones, which only Clarabel solves here."""
         if solver not in ("auto", "CLARABEL"):
             raise SolverError(f"{solver} solves quadratic programs; a custom term makes this one conic: use CLARABEL")
-        self._declaration.current()
-        engine = ConicEngine(self._declaration.synchronise(), self._variable)
+        engine = ConicEngine(self.declaration.synchronise(values), self._variable)
         for found in engine.attempts(scales, tries):
             if isinstance(found, Candidate):
-                yield found, engine.primary
+                yield found, engine.primary, engine.row_constraint
             elif found.status == "PrimalInfeasible":
                 names = ", ".join(c.name for c in state.constraints)
                 raise InfeasibleError(f"no schedule obeys all constraints together ({names})")
@@ -190,7 +220,7 @@ class Solver:
         ids = program.row_constraint
         periods = state.setting.shape[0]
         for row in rows:
-            owner = self._declaration.owners.get(int(ids[row]), "completing the order")
+            owner = self.declaration.owners.get(int(ids[row]), "completing the order")
             if owner != BOUNDS:
                 names.add(owner)
                 continue

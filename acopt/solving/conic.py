@@ -41,6 +41,8 @@ class ConicEngine:
         self._p = sp.csc_matrix((len(self._q), len(self._q)) if quadratic is None else quadratic)
         self._a, self._b, self._dims = sp.csc_matrix(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
         self._d = float(inverse[-1]["offset"])
+        rows = data["param_prob"].constraints
+        self.row_constraint: Indices = np.concatenate([np.full(c.size, c.id) for c in rows]).astype(np.int64)
         start = data["param_prob"].var_id_to_col[variable.id]
         self.primary: Indices = np.arange(start, start + variable.size)
 
@@ -68,7 +70,7 @@ class ConicEngine:
         elif np.isfinite(z).all():
             proof = self._prove(z, y, scales)
             tries.append(f"{note}, gap {proof.gap:.3g}")
-            yield Candidate(z, self._value(z), proof, solution, refined=False, conic=True)
+            yield Candidate(z, self._value(z), proof, solution, lambda: -y, refined=False, conic=True)
         else:
             tries.append(note)
 

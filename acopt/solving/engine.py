@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -25,12 +26,13 @@ COLD = {"CLARABEL": solvers.solve_clarabel, "PIQP": solvers.solve_piqp, "HIGHS":
 
 @dataclass(frozen=True)
 class Candidate:
-    """A point that a solver found, in canonical variables, with its proof."""
+    """A point that a solver found, in canonical variables, with its proof and its `duals`, computed when asked for."""
 
     z: Array
     value: float
     proof: Proof
     solution: Solution
+    duals: Callable[[], Array]
     refined: bool
     conic: bool = False
 
@@ -173,7 +175,8 @@ class Engine:
         proof = prove(self._qp, z, y, self._reach, self._scaling.row, precise=precise)
         done = Solution(z, y, solution.solver, solution.status, solution.iterations, refinements)
         full = self._presolve.restore(z, self._trail)
-        return Candidate(full, self._value(full), proof, done, exact is not None or not len(z))
+        duals = partial(self._presolve.lift, self._canonical, full, y)
+        return Candidate(full, self._value(full), proof, done, duals, exact is not None or not len(z))
 
     def _value(self, z: Array) -> float:
         """Objective in canonical variables, where squares are still squares and do not cancel."""

@@ -141,6 +141,18 @@ class Substitution:
         z[self.eliminated] = c + np.bincount(self._t_owner, weights=t * w[self._t_col], minlength=len(c))
         return z
 
+    def lift(self, x: Arrays, z: Array, y: Array) -> Array:
+        """Multipliers of all rows from those of the rows that were left."""
+        a = self.shape.a
+        out = np.zeros(a.shape[0])
+        out[self.rows] = y
+        slope = x.q[self.eliminated].copy()
+        slope[self._d_owner] += x.p[self._d_entry] * z[self.eliminated[self._d_owner]]
+        moved = self._a_moved
+        slope += np.bincount(self._m_owner, weights=x.a[moved] * out[a.row[moved]], minlength=len(slope))
+        out[self.defining] = -slope / x.a[self._pivot]
+        return out
+
 
 class RowMerge:
     """Parallel rows of one or two constant coefficients become one row with the tightest bounds."""
@@ -186,6 +198,19 @@ class RowMerge:
             lower = np.maximum.reduceat(lower[self._sorted], self._first)
             upper = np.minimum.reduceat(upper[self._sorted], self._first)
         return Arrays(x.p, x.q, x.d, x.a[self._entry] / self._entry_factor, lower, upper)
+
+    def lift(self, x: Arrays, y: Array) -> Array:
+        """Multipliers of the rows before merging: each merged one goes to the first row that has its bound."""
+        lower, upper = x.l / self.factor, x.u / self.factor
+        lower[self._swap], upper[self._swap] = upper[self._swap], lower[self._swap]
+        out = np.zeros(len(self.group))
+        bound = np.where(y[self.group] > 0, upper, -lower)[self._sorted]
+        least = np.minimum.reduceat(bound, self._first) if len(self._first) else bound
+        tight = self._sorted[bound == least[self.group[self._sorted]]]
+        groups, first = np.unique(self.group[tight], return_index=True)
+        chosen = tight[first]
+        out[chosen] = y[groups] / self.factor[chosen]
+        return out
 
 
 class Presolve:
@@ -251,6 +276,22 @@ class Presolve:
             arrays, t, c = stage.apply(arrays)
             trail.append((t, c))
         return self._merge.apply(arrays), trail
+
+    def lift(self, arrays: Arrays, z: Array, y: Array) -> Array:
+        """
+        Multipliers of all canonical rows from those of the reduced ones.
+
+        A merged row's belongs to the member whose bound it is; a defining row's makes the gradient in
+        the eliminated variable vanish: y_d = -(P z + q + A' y)_e / A_de.
+        """
+        levels = [(arrays, z)]
+        for stage in self._stages:
+            arrays, z = stage.apply(arrays)[0], z[stage.kept]
+            levels.append((arrays, z))
+        y = self._merge.lift(levels[-1][0], y)
+        for stage, (above, point) in zip(reversed(self._stages), reversed(levels[:-1]), strict=True):
+            y = stage.lift(above, point, y)
+        return y
 
     def restore(self, w: Array, trail: list[tuple[Array, Array]]) -> Array:
         """All canonical variables from the reduced ones."""
