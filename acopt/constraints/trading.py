@@ -87,6 +87,10 @@ class TradeRate(TradeBounds):
         lower, upper = _pair(self.lower, self.upper, setting, self.name)
         return lower * setting.durations, upper * setting.durations
 
+    def widening(self, setting: Setting) -> tuple[str, Array]:
+        """One share per unit of time: as many shares as the interval is long."""
+        return f"share per {setting.grid.unit}", np.broadcast_to(setting.durations, setting.shape)
+
 
 @dataclass(frozen=True)
 class Participation(TradeBounds):
@@ -128,6 +132,10 @@ class Participation(TradeBounds):
             lower = np.where(setting.direction > 0, floor, lower)
             upper = np.where(setting.direction < 0, -floor, upper)
         return lower, upper
+
+    def widening(self, setting: Setting) -> tuple[str, Array]:
+        """One point of participation: 1% of the volume."""
+        return "participation point", 0.01 * setting.market.volumes
 
 
 @dataclass(frozen=True)
