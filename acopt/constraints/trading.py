@@ -13,7 +13,7 @@ from acopt.errors import DataError
 from acopt.market.labels import Array, Data, place
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
 from acopt.model.paths import Paths, Trajectory
-from acopt.model.setting import Mask, Setting
+from acopt.model.setting import BOUNDS, Mask, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class TradeBounds(Constraint):
 
     def trade_bounds(self, setting: Setting) -> tuple[Array, Array]:
         """Lower and upper bound (N, n), shares; infinite where the rule does not apply."""
-        return setting.once(self, "bounds", lambda: self._applied(setting))
+        return setting.once(self, BOUNDS, lambda: self._applied(setting))
 
     def _applied(self, setting: Setting) -> tuple[Array, Array]:
         where = self.where(setting)

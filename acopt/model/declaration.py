@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import cvxpy as cp
@@ -75,6 +75,11 @@ class Declaration:
         self.conic = not self.problem.is_qp()
         if self.conic and not self.problem.is_dcp():
             raise ModelError(f"the problem is not convex by CVXPY's rules: {self._culprit(state, costs)}")
+
+    @property
+    def groups(self) -> Collection[str]:
+        """Names of the groups of parameters."""
+        return self._parameters.keys()
 
     def numbers(self, state: State, only: Iterable[str] | None = None) -> dict[int, Array]:
         """

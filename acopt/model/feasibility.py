@@ -55,13 +55,15 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
 
 
 def trade_bounds(constraints: Sequence[Constraint], setting: Setting) -> tuple[Array, Array]:
-    """Tightest bounds on trades (N, n) that constraints state, with closed intervals at zero."""
+    """Tightest bounds on trades (N, n) that constraints state, closed intervals at zero, history as it was."""
     lower = np.where(setting.forbidden, 0.0, -np.inf)
     upper = np.where(setting.forbidden, 0.0, np.inf)
     for constraint in constraints:
         own = constraint.trade_bounds(setting)
         if own is not None:
             lower, upper = np.maximum(lower, own[0]), np.minimum(upper, own[1])
+    if setting.past is not None:
+        lower[: setting.elapsed] = upper[: setting.elapsed] = setting.past
     return lower, upper
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, place
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
@@ -222,7 +222,8 @@ class ExecutionProblem:
         terms = _reweighted(_replaced(old.terms, fresh), weights or {}, self._solver.declaration)
         if order is None and market is None:
             touched = {*(weights or {}), *(constraints or {}), *(t.cost.name for t in fresh)}
-            state = _state(self.order, self.market, terms, rules) if constraints else replace(old, terms=terms)
+            past = old.setting.past
+            state = _state(self.order, self.market, terms, rules, past) if constraints else replace(old, terms=terms)
             touched |= {BOUNDS} if constraints else set()
             if any(t.cost.name in touched and t.cost.curvature(old.setting) is not None for t in terms):
                 state = replace(state, curvature=collect(terms, state.setting)[0])
@@ -231,13 +232,46 @@ class ExecutionProblem:
         else:
             new_order, new_market = order or self.order, market or self.market
             _same_shape(old, new_order, new_market)
-            state = _state(_reordered(new_order, old.setting), new_market, terms, rules)
+            state = _state(_reordered(new_order, old.setting), new_market, terms, rules, old.setting.past)
             only = None
         if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
             raise ModelError("the cells in which trades are one-sided changed; that needs a new ExecutionProblem")
         self._numbers = {**self._numbers, **self._solver.declaration.numbers(state, only)}
         self._state = state
         return self
+
+    def with_history(
+        self, executed: Array, *, order: Order | None = None, market: Market | None = None
+    ) -> ExecutionProblem:
+        """
+        Return the problem in which the first p intervals are history, on the same compiled program.
+
+        Their trades are pinned, their costs are counted, and no rule applies there; one-sided rules follow
+        what is left.
+
+        Parameters
+        ----------
+        executed : (p, n) shares, buys +, sells -, in the order's assets; p < N.
+        order, market : replacements, as in `update`.
+        """
+        old = self._state
+        new_order, new_market = order or self.order, market or self.market
+        _same_shape(old, new_order, new_market)
+        if order is None and market is None:
+            setting = old.setting.after(executed)
+            bounds = trade_bounds(old.constraints, setting)
+            check_capacity(*bounds, old.constraints, setting)
+            state = replace(old, setting=setting, bounds=bounds)
+        else:
+            state = _state(_reordered(new_order, old.setting), new_market, old.terms, old.constraints, executed)
+        _check_history(state.setting)
+        declaration = self._solver.declaration
+        if BOUNDS in declaration.groups:
+            return self._with(state, declaration.numbers(state))
+        declaration = Declaration(state)
+        out = self._with(state, declaration.numbers(state))
+        out._solver = Solver(declaration)
+        return out
 
     def evaluate(self, trades: Schedule | pd.DataFrame | Array, *, name: str = "evaluated") -> Schedule:
         """
@@ -271,7 +305,13 @@ class ExecutionProblem:
         return f"ExecutionProblem({m} asset{'s' if m != 1 else ''} x {n} intervals: {self.objective!r}; rules: {rules})"
 
 
-def _state(order: Order, market: Market, terms: tuple[Term, ...], constraints: tuple[Constraint, ...]) -> State:
+def _state(
+    order: Order,
+    market: Market,
+    terms: tuple[Term, ...],
+    constraints: tuple[Constraint, ...],
+    past: Array | None = None,
+) -> State:
     """Align, collect, check."""
     setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
     curvature, forbidden = collect(terms, setting)
@@ -280,13 +320,24 @@ def _state(order: Order, market: Market, terms: tuple[Term, ...], constraints: t
     for constraint in constraints:
         own = constraint.one_sided(setting)
         one_sided |= own if own is not None else False
-    setting = replace(setting, one_sided=one_sided, eta=_mean_eta(terms, setting))
+    setting = replace(setting, one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
     for constraint in constraints:
         constraint.where(setting)
         constraint.check(setting)
     bounds = trade_bounds(constraints, setting)
     check_capacity(*bounds, constraints, setting)
     return State(setting, terms, constraints, curvature, bounds)
+
+
+def _check_history(setting: Setting) -> None:
+    past = np.zeros(setting.shape) if setting.past is None else setting.past
+    blocked = (past != 0) & setting.forbidden[: len(past)]
+    if blocked.any():
+        k, i = (int(j) for j in np.argwhere(blocked)[0])
+        raise DataError(
+            f"executed: {past[k, i]:,.6g} shares of {place(k, i, setting.grid.labels, setting.assets)}, where the "
+            "market is closed or has no volume; give market= with volume there"
+        )
 
 
 def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,6 +18,8 @@ from acopt.market.order import Order
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
+BOUNDS = "bounds"
+"""What `once` calls the bounds of a rule, which do not apply in history."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Setting:
             # The owner is kept, so that its id is not given to another object.
             self._known[key] = (owner, make())
         return self._known[key][1]  # type: ignore[return-value]
+
+    def after(self, past: Array) -> Setting:
+        """Return the same setting with a history; what does not depend on that stays known."""
+        out = replace(self, past=past)
+        out._known.update({key: value for key, value in self._known.items() if key[1] != BOUNDS})
+        return out
 
     @property
     def grid(self) -> TimeGrid:

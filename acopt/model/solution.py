@@ -88,7 +88,8 @@ class Solver:
         """Natural scales, the same object as long as setting and curvature are the same."""
         last = self._scaled_for
         if last is None or last[0] is not state.setting or last[1] is not state.curvature:
-            last = self._scaled_for = (state.setting, state.curvature, _natural_scales(state))
+            scales = _natural_scales(state)
+            last = self._scaled_for = (state.setting, state.curvature, scales if last is None else _kept(last[2], scales))
         return last[2]
 
     def _quadratic_points(
@@ -272,6 +273,12 @@ def _reason(certificate: Certificate) -> str | None:
     return None
 
 
+def _kept(old: Scales, new: Scales) -> Scales:
+    """Return the old scales if the new ones are equal: a program in the same units keeps its matrices."""
+    same = old.objective == new.objective and np.array_equal(old.units, new.units)
+    return old if same and np.array_equal(old.reach, new.reach) else new
+
+
 def _natural_scales(state: State) -> Scales:
     """
     Natural unit and reach of every column of x, and the natural size of the objective.
@@ -292,7 +299,8 @@ def _natural_scales(state: State) -> Scales:
         diagonal = np.where(setting.forbidden | (state.curvature.diagonal <= 0), np.nan, state.curvature.diagonal)
         curved = ~np.isnan(diagonal).all(axis=0)
         if curved.any():
-            typical = np.sqrt(np.nanmedian(diagonal[:, curved], axis=0))
+            known = diagonal[:, curved]
+            typical = np.sqrt(np.nanmedian(known, axis=0) if np.isnan(known).any() else np.median(known, axis=0))
             working = (size[curved] > 0) | (setting.size == 0)
             if working.any():
                 largest = (unit[curved] * typical)[working].max()

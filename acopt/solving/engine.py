@@ -20,6 +20,8 @@ from acopt.solving.refinement import Refiner
 from acopt.solving.scaling import normalise
 
 OSQP_STAGES = {"OSQP": (1e-5, 4_000), "OSQP at 1e-7": (1e-7, 20_000), "OSQP at 1e-9": (1e-9, 50_000)}
+ACTIVE_SET = "ACTIVE SET"
+"""The first try of a re-solve: the last active set, corrected."""
 ROUNDED = 1e-9
 COLD = {"CLARABEL": solvers.solve_clarabel, "PIQP": solvers.solve_piqp, "HIGHS": solvers.solve_highs}
 
@@ -87,6 +89,7 @@ class Engine:
         self._arrays: Arrays | None = None
         self._scales: Scales | None = None
         self._new_matrices = True
+        self._active: Array | None = None
 
     def load(self, theta: Array, scales: Scales) -> None:
         """Take new parameters; matrices whose numbers did not change are kept as they are."""
@@ -129,12 +132,16 @@ class Engine:
         if not len(self._scaled.q):
             plan = ["presolve"]
         elif solver == "auto":
-            plan = ["HIGHS", *fallback] if self._scaled.linear else [*OSQP_STAGES, *fallback]
+            again = [] if self._active is None else [ACTIVE_SET]
+            plan = ["HIGHS", *fallback] if self._scaled.linear else [*again, *OSQP_STAGES, *fallback]
         else:
             plan = [*OSQP_STAGES] if solver == "OSQP" else [solver]
         for name in dict.fromkeys(plan):
             start = perf_counter()
             solution = self._run(name)
+            if solution is None:
+                tries.append(f"{name}: the last one does not settle, {perf_counter() - start:.3g} s")
+                continue
             note = f"{name}: {solution.status}, {solution.iterations} iterations, {perf_counter() - start:.3g} s"
             if "infeasible" in solution.status.lower():
                 tries.append(note)
@@ -147,7 +154,10 @@ class Engine:
             tries.append(f"{note}, {'refined' if candidate.refined else 'not refined'}, gap {candidate.proof.gap:.3g}")
             yield candidate
 
-    def _run(self, name: str) -> Solution:
+    def _run(self, name: str) -> Solution | None:
+        if name == ACTIVE_SET:
+            exact = None if self._active is None else self._refiner.follow(self._scaled, self._active)
+            return None if exact is None else Solution(exact[0], exact[1], ACTIVE_SET, "settled", 0, exact[2])
         if name == "presolve":
             return Solution(np.zeros(0), np.zeros(len(self._scaled.l)), "presolve", "solved", 0)
         if name in OSQP_STAGES:
@@ -168,9 +178,13 @@ class Engine:
     def _prove(self, solution: Solution, *, precise: bool) -> Candidate:
         """Refine and certify; `precise` takes residuals in extended precision, for gradients that cancel."""
         exact = None
-        if len(solution.z) and not self._scaled.linear:
+        if solution.solver == ACTIVE_SET and not precise:
+            exact = solution.z, solution.y, solution.refinements
+        elif len(solution.z) and not self._scaled.linear:
             exact = self._refiner.refine(self._scaled, solution.z, solution.y, precise=precise)
         z, y, refinements = exact if exact is not None else (solution.z, solution.y, 0)
+        if exact is not None:
+            self._active = y
         z, y = self._scaling.primal(z), self._scaling.dual(y)
         proof = prove(self._qp, z, y, self._reach, self._scaling.row, precise=precise)
         done = Solution(z, y, solution.solver, solution.status, solution.iterations, refinements)

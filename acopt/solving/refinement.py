@@ -20,6 +20,7 @@ ROUNDING = 1e-16
 SETTLED = 1e-9
 ROUNDS = 40
 SINGLE_CHANGES = 400
+PATIENCE = 8
 
 
 class Refiner:
@@ -53,23 +54,32 @@ class Refiner:
         `precise` takes residuals in extended precision.
         """
         ax = qp.rows(z)
+        low = ax - qp.l < -y
+        return self._settle(qp, low, ~low & (qp.u - ax < y), precise, SINGLE_CHANGES)
+
+    def follow(self, qp: Quadratic, y: Array) -> tuple[Array, Array, int] | None:
+        """Go on from the active set of an earlier program, y its multipliers; None when it takes long to settle."""
+        return self._settle(qp, y < 0, y > 0, False, None)
+
+    def _settle(
+        self, qp: Quadratic, low: Mask, high: Mask, precise: bool, single: int | None
+    ) -> tuple[Array, Array, int] | None:
         equal = qp.l >= qp.u
-        low = ~equal & (ax - qp.l < -y)
-        high = ~equal & ~low & (qp.u - ax < y)
         try:
-            return self._search(qp, equal, low, high, precise)
+            return self._search(qp, equal, low & ~equal, high & ~equal, precise, single)
         except RuntimeError:
             # qdldl found a zero pivot: no exact point from here, and a fresh factor next time.
             self._solver = None
             return None
 
     def _search(
-        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
+        self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool, single: int | None
     ) -> tuple[Array, Array, int] | None:
+        """Change the active set until it settles; `single` changes one by one follow, None gives up early."""
         seen: set[bytes] = set()
         slope = max(float(np.abs(qp.q).max(initial=0.0)), 1e-300)
         cautious = False
-        for round_ in range(ROUNDS + SINGLE_CHANGES):
+        for round_ in range(PATIENCE if single is None else ROUNDS + single):
             signature = np.packbits(low).tobytes() + np.packbits(high).tobytes()
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
@@ -83,7 +93,7 @@ class Refiner:
             if not enter.any() and not leave.any():
                 return (z, y, round_ + 1) if clean else None
             if cautious:
-                if round_ >= SINGLE_CHANGES:
+                if single is None or round_ >= single:
                     return None
                 enter, leave = _worst(over, enter, wrong / slope_now, leave)
             low = (low & ~leave) | (enter & (qp.l - ax > ax - qp.u))
