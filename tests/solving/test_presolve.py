@@ -10,6 +10,7 @@ from acopt.model.paths import dot, scaled
 from acopt.solving.canonical import Arrays, CanonicalProgram, Pattern
 from acopt.solving.presolve import LONGEST_DEFINITION, Presolve, RowMerge, Shape
 from acopt.solving.quadratic import Quadratic
+from acopt.solving.refinement import Refiner
 from acopt.solving.scaling import normalise
 from acopt.solving.solvers import solve_clarabel
 
@@ -286,3 +287,48 @@ def test_the_normalised_program_does_not_know_its_units(factor):
     two = normalise(other, p, a, np.where(own, factor, np.nan), None).forward(other, p, a)
     for name in ("p", "q", "a", "l", "u"):
         assert getattr(two, name) == pytest.approx(getattr(one, name), rel=1e-10)
+
+
+# ------------------------------------------------------------------ multipliers on the way back
+
+
+def solved(sample, **options):
+    """Solve the reduced program to rounding; return canonical z and y."""
+    reduce = Presolve(sample.program, sample.arrays, sample.primary, **options)
+    reduced, trail = reduce.apply(sample.arrays)
+    qp = quadratic(reduced, reduce.p_pattern, reduce.a_pattern)
+    start = solve_clarabel(qp)
+    z, y, _ = Refiner(reduce.p_pattern, reduce.a_pattern).refine(qp, start.z, start.y)
+    full = reduce.restore(z, trail)
+    return full, reduce.lift(sample.arrays, full, y)
+
+
+@pytest.mark.parametrize("definitions", [True, False])
+@pytest.mark.parametrize("seed", range(8))
+def test_the_lifted_point_meets_every_condition_of_the_canonical_program(seed, definitions):
+    sample = Sample(seed, wide=seed % 2 == 1)
+    z, y = solved(sample, definitions=definitions)
+    x, program = sample.arrays, sample.program
+    whole = Quadratic(program.p_pattern, program.a_pattern)
+    whole.take(x)
+    slope, az = whole.optimality(z, y)
+    scale = 1.0 + np.abs(y).max()
+    np.testing.assert_allclose(slope, 0.0, atol=1e-8 * scale)
+    inequality = np.arange(program.m) >= program.n_equalities
+    assert (y[inequality] <= 1e-9 * scale).all(), "a canonical row has a lower bound only"
+    np.testing.assert_allclose((y * (az - x.l))[inequality], 0.0, atol=1e-8 * scale)
+    assert np.abs(y[inequality]).max() > 1e-3, "a sample in which something binds"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_row_that_was_used_up_has_its_multiplier_all_the_same(seed):
+    """-y = dv/dc of the pin x_0 = c, by central differences of solved problems."""
+    sample = Sample(seed)
+    _, y = solved(sample)
+    (row,) = np.flatnonzero(sample.program.row_constraint == sample.problem.constraints[0].id)
+    start, step, values = sample.parameters["start"], 1e-4, []
+    here = start.value
+    for c in (here - step, here + step):
+        start.value = c
+        values.append(sample.problem.solve("CLARABEL"))
+    assert -y[row] == pytest.approx((values[1] - values[0]) / (2 * step), rel=1e-4, abs=1e-5)
