@@ -1,7 +1,7 @@
 """Declare what an execution should cost and obey; get the optimal schedule, with its proof."""
 
 from acopt.constraints.custom import CustomConstraint
-from acopt.constraints.portfolio import DollarNeutral, HoldingBounds
+from acopt.constraints.portfolio import CashBalance, DollarNeutral, FactorNeutral, GroupNeutral, HoldingBounds
 from acopt.constraints.trading import (
     AllowUnfilled,
     Complete,
@@ -25,6 +25,8 @@ from acopt.errors import (
     SolverError,
     UnboundedError,
 )
+from acopt.insight.replay import Replay
+from acopt.insight.replay_days import ReplayStudy, replay_days
 from acopt.insight.strategies import almgren_chriss, compare, immediate, pov, twap, vwap
 from acopt.market.bars import Bars, read_bars
 from acopt.market.covariance import Covariance, FactorModel
@@ -33,18 +35,24 @@ from acopt.market.impact_models import AlmgrenEtAl2005, ImpactCoefficients, Line
 from acopt.market.market import Market, bps
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective
+from acopt.model.benchmarks import TWAP, VWAP, Benchmark, Close
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Certificate, Schedule, Urgency
 from acopt.spec.files import list_problems, load_problem
 from acopt.sweeps.frontier import Frontier
 
 __all__ = [
+    "TWAP",
+    "VWAP",
     "AcoptError",
     "AllowUnfilled",
     "AlmgrenEtAl2005",
     "Alpha",
     "Bars",
+    "Benchmark",
+    "CashBalance",
     "Certificate",
+    "Close",
     "Complete",
     "Constraint",
     "Cost",
@@ -55,7 +63,9 @@ __all__ = [
     "DollarNeutral",
     "ExecutionProblem",
     "FactorModel",
+    "FactorNeutral",
     "Frontier",
+    "GroupNeutral",
     "HoldingBounds",
     "ImpactCoefficients",
     "InfeasibleError",
@@ -70,6 +80,8 @@ __all__ = [
     "Order",
     "Participation",
     "PermanentImpact",
+    "Replay",
+    "ReplayStudy",
     "Schedule",
     "Smoothness",
     "SolverError",
@@ -91,6 +103,7 @@ __all__ = [
     "load_problem",
     "pov",
     "read_bars",
+    "replay_days",
     "twap",
     "vwap",
 ]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, Self
+
 __all__ = [
     "AcoptError",
     "DataError",
@@ -25,12 +28,37 @@ class ModelError(AcoptError, ValueError):
     """A problem that is not a convex program, or that lacks something only the user can state."""
 
 
-class InfeasibleError(AcoptError):
-    """No schedule obeys all constraints; the message carries the arithmetic."""
+class _ProblemError(AcoptError):
+    """An error about a whole problem, which can say more when asked."""
+
+    _question: Callable[[], Any] | None = None
+    _diagnosis: Any = None
+
+    def about(self, question: Callable[[], Any]) -> Self:
+        """Remember what computes the diagnosis; the first problem to say so is the one that is meant."""
+        if self._question is None:
+            self._question = question
+            self.add_note("error.diagnosis says which rules conflict or which cost lacks a counterweight")
+        return self
+
+    @property
+    def diagnosis(self) -> Any:
+        """Return the `Diagnosis` of the problem, computed when first asked for; None when no problem raised it."""
+        if self._diagnosis is None and self._question is not None:
+            self._diagnosis = self._question()
+        return self._diagnosis
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The question holds the whole problem, which may not travel between processes.
+        return type(self), self.args, {"_diagnosis": self._diagnosis}
 
 
-class UnboundedError(AcoptError):
-    """The objective falls without end; the message carries the direction."""
+class InfeasibleError(_ProblemError):
+    """No schedule obeys all constraints; the message carries the arithmetic, `diagnosis` what would repair it."""
+
+
+class UnboundedError(_ProblemError):
+    """The objective falls without end; the message carries the direction, `diagnosis` what would stop it."""
 
 
 class SolverError(AcoptError):

@@ -15,10 +15,12 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+US_EQUITIES = ROOT.parent / "shared" / "data" / "us_equities"
 SAID = {
     "quickstart": ["541,955.5544", "certified: gap", "cheapest once risk has its price", "Written: "],
     "twap_vwap_optimal": ["the optimum found 32,500.00", "TWAP costs 54% more", "VWAP 286% more"],
     "jerk": ["the roughness falls from", "Written: "],
+    "replay_real_bars": ["names, 20 days" if US_EQUITIES.is_dir() else "synthetic sample", "paired", "Written: "],
     "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
 }
 
@@ -92,3 +94,13 @@ def test_a_plan_reads_a_folder_that_is_given(tmp_path):
     said = run(ROOT / "examples" / "plan_real_bars.py", tmp_path, "bars", "--out", "plans")
     assert "Bars from bars" in said
     assert "2 buys, 2 sells" in said
+
+
+def test_a_replay_without_a_folder_of_bars_is_of_the_sample(tmp_path):
+    script = tmp_path / "project" / "examples" / "replay_real_bars.py"
+    script.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "examples" / script.name, script)
+    said = run(script, tmp_path, "--out", "plans")
+    assert "5 days of a synthetic sample, which was never traded" in said
+    assert (tmp_path / "plans" / "replay.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / "plans" / "days.csv")) == 5 * 3 * 6

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import cvxpy as cp
 import numpy as np
+import pandas as pd
 
+from acopt.constraints.position_bounds import Neutral, Position, PositionBounds, Tolerance, labelled, money, prices
 from acopt.errors import DataError, InfeasibleError
-from acopt.market.labels import Array, Data, numbers, place
+from acopt.market.labels import Array, Data, by_interval_and_asset, numbers, place
 from acopt.model.algebra import Constraint, Parameters
 from acopt.model.paths import Paths, Trajectory
-from acopt.model.setting import Mask, Setting
+from acopt.model.setting import Setting
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,13 @@ class HoldingBounds(Constraint):
         held = path.holdings[1:]
         return np.maximum(np.maximum(low - held, held - high), 0.0)
 
+    def row_labels(self, setting: Setting) -> pd.Index:
+        """Return the assets."""
+        return setting.assets
+
 
 @dataclass(frozen=True)
-class DollarNeutral(Constraint):
+class DollarNeutral(Neutral):
     """
     Keep the net value of what is left (or held) small.
 
@@ -93,72 +100,186 @@ class DollarNeutral(Constraint):
     Raises
     ------
     InfeasibleError
-        At construction of the problem, when the order itself is outside the tolerance.
+        At construction of the problem, when the order itself (for holdings: its target) is outside the
+        tolerance, and no hedge leg is there to make up for it.
     """
 
-    unit: ClassVar[str] = "currency"
-
     tolerance: float
-    of: Literal["remaining", "holdings"] = "remaining"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        tolerance = numbers(self.tolerance, f"{self.name} tolerance")
-        if tolerance.ndim or not np.isfinite(tolerance) or tolerance < 0:
-            raise DataError(f"{self.name} tolerance={self.tolerance!r}: a number >= 0 is expected")
-        if self.of not in ("remaining", "holdings"):
-            raise DataError(f"{self.name} of={self.of!r}: 'remaining' or 'holdings' is expected")
+    of: Position = "remaining"
 
     def limit(self, setting: Setting) -> float:
         """Tolerance in currency."""
-        return self.tolerance * setting.gross if self.tolerance < 1 else float(self.tolerance)
+        return float(self.tolerances(setting))
+
+    def functionals(self, setting: Setting) -> Array:
+        """Prices (n,)."""
+        return prices(self, setting)
+
+
+@dataclass(frozen=True)
+class FactorNeutral(Neutral):
+    """
+    Keep the exposure of what is left (or held) to each factor small.
+
+    |sum_i B_if p_i x_ki| <= tolerance_f,  k = 1..N
+
+    Parameters
+    ----------
+    exposures : B, per currency of position: a DataFrame asset x factor, or for one factor a Series by asset.
+    tolerance : currency, or by factor; each below 1 is a fraction of the initial gross notional.
+    of : "remaining" (x) or "holdings" (h).
+
+    Raises
+    ------
+    DataError
+        An asset without exposure, an exposure that is no finite number, a factor without tolerance.
+    InfeasibleError
+        As in `DollarNeutral`; names the factor.
+    """
+
+    labels_are: ClassVar[str] = "factor"
+
+    exposures: pd.DataFrame | pd.Series | Mapping[Any, float]
+    tolerance: Tolerance
+    of: Position = "remaining"
+
+    def table(self, setting: Setting) -> pd.DataFrame:
+        """B for the assets that it covers, asset x factor."""
+        return setting.once(self, "exposures", lambda: self._table(setting))
+
+    def _table(self, setting: Setting) -> pd.DataFrame:
+        given, what = self.exposures, f"{self.name} exposures"
+        if isinstance(given, Mapping):
+            given = pd.Series(dict(given), dtype=object)
+        if not isinstance(given, pd.Series | pd.DataFrame):
+            raise DataError(f"{what}: {type(given).__name__} was given; a DataFrame asset x factor is expected")
+        frame = given.to_frame(given.name or "factor") if isinstance(given, pd.Series) else given
+        repeated = frame.columns[frame.columns.duplicated()]
+        if len(repeated) or frame.columns.empty:
+            raise DataError(f"{what}: {f'two factors are called {repeated[0]!r}' if len(repeated) else 'no factor'}")
+        chosen = labelled(frame, setting.assets[self.covered(setting)], what, "asset")
+        values = numbers(chosen, what)
+        if not np.isfinite(values).all():
+            i, f = (int(j) for j in np.argwhere(~np.isfinite(values))[0])
+            raise DataError(f"{what} is {values[i, f]:g} for {chosen.index[i]}, factor {chosen.columns[f]}")
+        return pd.DataFrame(values, chosen.index, chosen.columns)
+
+    def functionals(self, setting: Setting) -> Array:
+        """B_if p_i (n, f)."""
+        table = self.table(setting).reindex(setting.assets, fill_value=0.0)
+        return np.asarray(table.to_numpy() * setting.market.prices[:, None])
+
+    def row_labels(self, setting: Setting) -> pd.Index:
+        """Return the factors."""
+        return pd.Index(self.table(setting).columns)
+
+
+@dataclass(frozen=True)
+class GroupNeutral(Neutral):
+    """
+    Keep the net value of what is left (or held) in each group small: sectors, countries, pairs.
+
+    |sum_{i in g} p_i x_ki| <= tolerance_g,  k = 1..N
+
+    Parameters
+    ----------
+    groups : label of each asset's group, a mapping or Series by asset; `assets=` leaves assets out.
+    tolerance : currency, or by group; each below 1 is a fraction of the initial gross notional (of all assets).
+    of : "remaining" (x) or "holdings" (h).
+
+    Raises
+    ------
+    DataError
+        An asset without a group, a group without tolerance.
+    InfeasibleError
+        As in `DollarNeutral`; names the group.
+    """
+
+    labels_are: ClassVar[str] = "group"
+
+    groups: Mapping[Any, Any] | pd.Series
+    tolerance: Tolerance
+    of: Position = "remaining"
+
+    def members(self, setting: Setting) -> pd.Series:
+        """Group of each asset that it covers."""
+        what = f"{self.name} groups"
+        if not isinstance(self.groups, Mapping | pd.Series):
+            raise DataError(f"{what}: {type(self.groups).__name__} was given; a mapping or Series by asset is expected")
+        covered = setting.assets[self.covered(setting)]
+        found = labelled(pd.Series(self.groups, dtype=object), covered, what, "asset")
+        if found.isna().any():
+            raise DataError(f"{what}: {found.index[found.isna()][0]} has no group; its label is missing")
+        return pd.Series(found)
+
+    def functionals(self, setting: Setting) -> Array:
+        """p_i where asset i is of group g (n, g)."""
+        group = self.members(setting).reindex(setting.assets).to_numpy()
+        return np.where(group[:, None] == self.row_labels(setting).to_numpy(), setting.market.prices[:, None], 0.0)
+
+    def row_labels(self, setting: Setting) -> pd.Index:
+        """Return the groups, as they first appear."""
+        groups: pd.Index = pd.Index(self.members(setting).unique())
+        return groups
+
+
+@dataclass(frozen=True)
+class CashBalance(PositionBounds):
+    """
+    Bounds on the cash that trading has brought in so far: sells bring it in, buys spend it.
+
+    lower_k <= -sum_{j<=k} p' u_j <= upper_k,  k = 1..N
+
+    Parameters
+    ----------
+    lower, upper : currency, at arrival prices: a number, or a Series by interval (the balance after that
+        interval's trades); None leaves a side open. `CashBalance(lower=0)`: buys are paid for by sells.
+
+    Raises
+    ------
+    DataError
+        No bound, or a lower one above the upper one.
+    InfeasibleError
+        At construction of the problem, when the whole order ends outside the bounds.
+    """
+
+    lower: Data | None = None
+    upper: Data | None = None
+
+    def functionals(self, setting: Setting) -> Array:
+        """-p (n,)."""
+        return -prices(self, setting)
+
+    def shift(self, setting: Setting) -> Array:
+        """-x_0, so that the position is what was executed."""
+        return -setting.remaining
+
+    def limits(self, setting: Setting) -> tuple[Array, Array]:
+        """Bounds as given (N,)."""
+        if self.lower is None and self.upper is None:
+            raise DataError(f"{self.name}: give a lower bound, an upper bound, or both")
+        low, high = (self._by_interval(side, setting) for side in ("lower", "upper"))
+        if (low > high).any():
+            k = int(np.argmax(low > high))
+            raise DataError(
+                f"{self.name}: the lower bound {money(low[k])} is above the upper bound {money(high[k])} "
+                f"at {setting.grid.labels[k]}"
+            )
+        return low, high
+
+    def _by_interval(self, side: Literal["lower", "upper"], setting: Setting) -> Array:
+        value = getattr(self, side)
+        if value is None:
+            return np.full(setting.shape[0], -np.inf if side == "lower" else np.inf)
+        cash, what = pd.Index(["cash"]), f"{self.name} {side}"
+        return by_interval_and_asset(value, setting.grid.labels, cash, what=what, infinite=True)[:, 0]
 
     def check(self, setting: Setting) -> None:
-        """Compare the order itself (for holdings: its target) with the tolerance."""
-        if self.of == "holdings":
-            net = float(self._prices(setting) @ setting.target)
-            if setting.complete and self._window(setting)[-1] and abs(net) > self.limit(setting) * (1 + 1e-12):
-                raise InfeasibleError(
-                    f"{self.name}: the target is net {_money(net)}, tolerance {_money(self.limit(setting))}; "
-                    "raise the tolerance above that, or balance the target"
-                )
-            return
-        if self.during is not None:
-            return
-        net = float(self._prices(setting) @ setting.remaining)
-        if abs(net) > self.limit(setting) * (1 + 1e-12):
+        """Demand that the balance of the whole order is within the bounds at the end."""
+        value, over = self.outside(setting, np.zeros_like(setting.target), -1)
+        if setting.complete and over.any():
+            low, high = (limit[-1] for limit in self.bounds(setting))
             raise InfeasibleError(
-                f"{self.name}: the order is net {_money(net)}, tolerance {_money(self.limit(setting))}; "
-                "raise the tolerance above that, balance the order, or apply it during= a later window"
+                f"{self.name}: the whole order ends with cash {money(value[0])}, outside the bounds {money(low)} to "
+                f"{money(high)}; widen them, trade less, or apply it during= an earlier window"
             )
-
-    def parameters(self, setting: Setting) -> dict[str, Array]:
-        """Prices, and limits (N,) around the value of the target."""
-        limit = np.where(self._window(setting), self.limit(setting), np.inf)
-        prices = self._prices(setting)
-        offset = float(prices @ setting.target) if self.of == "holdings" else 0.0
-        return {"price": prices, "lower": -limit - offset, "upper": limit - offset}
-
-    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """-tolerance <= p'x <= tolerance."""
-        net = path.after @ data["price"]
-        return [net >= data["lower"], net <= data["upper"]]
-
-    def violation(self, path: Trajectory) -> Array:
-        """Currency beyond the tolerance."""
-        held = (path.remaining if self.of == "remaining" else path.holdings)[1:]
-        over = np.abs(held @ self._prices(path.setting)) - self.limit(path.setting)
-        return np.where(self._window(path.setting), np.maximum(over, 0.0), 0.0)
-
-    def _window(self, setting: Setting) -> Mask:
-        return setting.window(self.during)
-
-    def _prices(self, setting: Setting) -> Array:
-        return np.asarray(setting.market.prices * self.where(setting).any(axis=0))
-
-
-def _money(value: float) -> str:
-    for size, suffix in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:,.4g}{suffix}"
-    return f"{value:,.4g}"

@@ -72,7 +72,7 @@ class TradeRate(TradeBounds):
     """
     Bounds on the trading rate, in signed shares per unit of time.
 
-    lower_ki tau_k <= u_ki <= upper_ki tau_k
+    lower_ki tau_k <= u_ki <= upper_ki tau_k;  an auction has no rate, and is not bounded
 
     Parameters
     ----------
@@ -85,7 +85,9 @@ class TradeRate(TradeBounds):
     def bounds(self, setting: Setting) -> tuple[Array, Array]:
         """Rates times durations."""
         lower, upper = _pair(self.lower, self.upper, setting, self.name)
-        return lower * setting.durations, upper * setting.durations
+        auctions = setting.grid.auctions[:, None]
+        tau = np.where(auctions, 1.0, setting.durations)
+        return np.where(auctions, -np.inf, lower * tau), np.where(auctions, np.inf, upper * tau)
 
     def widening(self, setting: Setting) -> tuple[str, Array]:
         """One share per unit of time: as many shares as the interval is long."""

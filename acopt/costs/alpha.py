@@ -69,7 +69,9 @@ class Alpha(Cost):
         left = np.exp2(-elapsed / half_life)[:, None]
         bps = setting.per_asset(0.0 if self._bps is None else self._bps, "Alpha bps")
         move = bps * 1e-4 * setting.market.prices
-        return np.asarray((left[:-1] - left[1:]) / setting.durations * move)
+        passed, tau = left[:-1] - left[1:], setting.durations
+        # In an auction no time passes, and no drift.
+        return np.asarray(np.divide(passed, tau, out=np.zeros_like(passed), where=tau > 0) * move)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Gain per share held through the interval."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.impact_models import ImpactModel, permanent_matrix
+from acopt.market.impact_models import NO_AUCTION, ImpactModel, by_auction, permanent_matrix
 from acopt.market.labels import Array, Data, by_asset_pair, numbers, symmetric
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, dot
@@ -21,19 +21,23 @@ class TemporaryImpact(Cost):
     """
     Cost of trading fast: each share pays in proportion to the rate at which it is traded.
 
-    sum_k u_k' H_k u_k / tau_k,  H_k = diag(eta_k), or a positive semidefinite matrix (cross-impact)
+    sum_k u_k' H_k u_k / tau_k,  H_k = diag(eta_k), or a positive semidefinite matrix (cross-impact);
+    in an auction, which has no rate, u_k' A_k u_k
 
     Parameters
     ----------
     eta : currency*time/share^2: scalar (one asset), by asset, by interval, both, a DataFrame asset x
         asset or an array (n, n) or (N, n, n) for cross-impact; the market's impact model by default.
+        What it says of auctions is not read.
+    auction : A, currency/share^2: scalar (one asset), by asset, by auction, both, or cross-impact as for
+        `eta`, arrays with one row per auction; the market's impact model by default, if `eta` is not given.
 
     Raises
     ------
     DataError
-        eta is negative or NaN, a label is missing, a cross-impact matrix is not symmetric.
+        A coefficient is negative or NaN, a label is missing, a cross-impact matrix is not symmetric.
     ModelError
-        No eta and no impact model in the market.
+        No eta and no impact model in the market; an eta, but no `auction`, on a grid with auctions.
 
     References
     ----------
@@ -42,34 +46,58 @@ class TemporaryImpact(Cost):
 
     kind = "money"
 
-    def __init__(self, eta: Data | None = None, *, name: str | None = None) -> None:
-        self.eta = eta
+    def __init__(self, eta: Data | None = None, *, auction: Data | None = None, name: str | None = None) -> None:
+        self.eta, self.auction = eta, auction
         self.name = name or type(self).__name__
 
     def coefficient(self, setting: Setting) -> Array:
-        """H: (N, n) diagonals or (N, n, n); infinite where there is no volume to trade with."""
+        """H: (N, n) diagonals or (N, n, n); infinite where there is no volume to trade with, unused in auctions."""
         return setting.once(self, "H", lambda: self._align(setting))
+
+    def in_auction(self, setting: Setting) -> Array:
+        """A: (N, n) diagonals or (N, n, n), currency/share^2; read in auctions only."""
+        return setting.once(self, "A", lambda: self._align_auctions(setting))
 
     def _align(self, setting: Setting) -> Array:
         if self.eta is None:
             return _impact(setting, self.name).temporary(setting.market)
-        matrices = _cross_impact(self.eta, setting)
+        matrices = _cross_impact(self.eta, setting.grid.labels, setting.assets, "TemporaryImpact eta")
         if matrices is not None:
             return matrices
         return setting.coefficient(self.eta, "TemporaryImpact eta", sign="nonnegative", price_units=True)
 
+    def _align_auctions(self, setting: Setting) -> Array:
+        if self.auction is None and self.eta is not None:
+            raise ModelError(f"{self.name}: {NO_AUCTION}")
+        if self.auction is None:
+            return _impact(setting, self.name).in_auction(setting.market)
+        grid, what = setting.grid, "TemporaryImpact auction"
+        matrices = _cross_impact(self.auction, grid.labels[grid.auctions], setting.assets, what)
+        if matrices is None:
+            return by_auction(self.auction, grid, setting.assets, what)
+        out = np.zeros((grid.periods, *matrices.shape[1:]))
+        out[grid.auctions] = matrices
+        return out
+
     def curvature(self, setting: Setting) -> Array:
-        """H_k / tau_k."""
-        h = self.coefficient(setting)
-        return np.asarray(h / (setting.durations if h.ndim == 2 else setting.durations[:, :, None]))
+        """H_k / tau_k; A_k in an auction."""
+        h, auctions = self.coefficient(setting), setting.grid.auctions
+        tau = np.where(auctions, 1.0, setting.grid.durations)
+        rated = np.asarray(h / tau.reshape(-1, *[1] * (h.ndim - 1)))
+        if not auctions.any():
+            return rated
+        a = self.in_auction(setting)
+        if a.ndim != rated.ndim:
+            a, rated = _as_matrices(a), _as_matrices(rated)
+        return np.where(auctions.reshape(-1, *[1] * (a.ndim - 1)), a, rated)
 
     def values(self, path: Trajectory) -> Array:
-        """u_ki (H_k v_k)_i, with v_k = u_k / tau_k."""
-        h = self.coefficient(path.setting)
-        if h.ndim == 3:
-            return np.asarray(path.trades * np.einsum("kij,kj->ki", h, path.rates))
-        paid = np.zeros_like(path.trades)
-        np.multiply(h, path.rates, out=paid, where=path.trades != 0)
+        """u_ki (H_k v_k)_i, with v_k = u_k / tau_k; u_ki (A_k u_k)_i in an auction."""
+        auctions = path.setting.grid.auctions
+        paid = _products(self.coefficient(path.setting), np.where(auctions[:, None], 0.0, path.rates))
+        if auctions.any():
+            at_once = _products(self.in_auction(path.setting), path.trades)
+            paid = np.where(auctions[:, None], at_once, paid)
         return np.asarray(path.trades * paid)
 
 
@@ -176,6 +204,8 @@ class SpreadCost(Cost):
 
     sum_k eps_k' |u_k|
 
+    In an auction everybody trades at one price: eps is 0 there, unless it is given by interval.
+
     Parameters
     ----------
     half_spread : eps, currency/share: scalar (one asset), by asset, by interval, or both; half of the
@@ -205,8 +235,14 @@ class SpreadCost(Cost):
 
     def _align(self, setting: Setting) -> Array:
         if self.half_spread is None:
-            return np.broadcast_to(0.5 * setting.market.spreads, setting.shape)
-        return setting.coefficient(self.half_spread, "SpreadCost half_spread", sign="nonnegative", price_units=True)
+            epsilon = np.broadcast_to(0.5 * setting.market.spreads, setting.shape)
+        else:
+            epsilon = setting.coefficient(
+                self.half_spread, "SpreadCost half_spread", sign="nonnegative", price_units=True
+            )
+            if _by_interval(self.half_spread, setting):
+                return epsilon
+        return np.where(setting.grid.auctions[:, None], 0.0, epsilon)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Return eps signed by the side of trades where they are one-sided, eps on |u| elsewhere."""
@@ -239,28 +275,52 @@ def _impact(setting: Setting, name: str) -> ImpactModel:
     return setting.market.impact
 
 
-def _cross_impact(eta: Data, setting: Setting) -> Array | None:
-    """(N, n, n) when eta is a matrix between assets, else None."""
-    n, m = setting.shape
-    what = "TemporaryImpact eta"
-    if isinstance(eta, pd.DataFrame):
-        square = eta.shape[0] == eta.shape[1] and set(eta.index) == set(eta.columns)
+def _by_interval(value: Data, setting: Setting) -> bool:
+    """Whether an aligned coefficient was given interval by interval."""
+    if isinstance(value, pd.DataFrame):
+        return True
+    if isinstance(value, pd.Series | Mapping):
+        return not setting.assets.isin(list(value.keys())).all()
+    return np.shape(value) not in ((), (len(setting.assets),))
+
+
+def _as_matrices(c: Array) -> Array:
+    """Diagonals (N, n), which may be infinite, as matrices (N, n, n)."""
+    if c.ndim == 3:
+        return c
+    out = np.zeros((*c.shape, c.shape[1]))
+    np.einsum("kii->ki", out)[:] = c
+    return out
+
+
+def _products(c: Array, x: Array) -> Array:
+    """C_k x_k by row; 0 times an infinite coefficient is 0."""
+    if c.ndim == 3:
+        return np.asarray(np.einsum("kij,kj->ki", c, x))
+    return np.multiply(c, x, out=np.zeros_like(x), where=x != 0)
+
+
+def _cross_impact(value: Data, intervals: pd.Index, assets: pd.Index, what: str) -> Array | None:
+    """(N, n, n), N the number of `intervals`, when the value is a matrix between assets, else None."""
+    n, m = len(intervals), len(assets)
+    if isinstance(value, pd.DataFrame):
+        square = value.shape[0] == value.shape[1] and set(value.index) == set(value.columns)
         if not square:
             return None
-        if setting.grid.labels.isin(eta.index).all():
+        if n and intervals.isin(value.index).all():
             raise DataError(
                 f"{what}: the table's labels fit interval x asset and asset x asset alike; give an array of shape "
                 f"({n}, {m}), or ({n}, {m}, {m})"
             )
-        one = symmetric(by_asset_pair(eta, setting.assets, what=what), setting.assets, what=what)
+        one = symmetric(by_asset_pair(value, assets, what=what), assets, what=what)
         return np.broadcast_to(one, (n, m, m))
-    array = numbers(eta, what) if not isinstance(eta, pd.Series | Mapping) else np.empty(0)
+    array = numbers(value, what) if not isinstance(value, pd.Series | Mapping) else np.empty(0)
     if array.ndim == 3:
         if array.shape != (n, m, m):
             raise DataError(f"{what}: an array of shape {array.shape} was given, ({n}, {m}, {m}) is expected")
         return np.stack(
             [
-                symmetric(by_asset_pair(h, setting.assets, what=f"{what}, interval {k}"), setting.assets, what=what)
+                symmetric(by_asset_pair(h, assets, what=f"{what}, interval {k}"), assets, what=what)
                 for k, h in enumerate(array)
             ]
         )
@@ -269,6 +329,6 @@ def _cross_impact(eta: Data, setting: Setting) -> Array | None:
             raise DataError(
                 f"{what}: an array ({m}, {m}) fits interval x asset and asset x asset alike; give a DataFrame"
             )
-        one = symmetric(by_asset_pair(array, setting.assets, what=what), setting.assets, what=what)
+        one = symmetric(by_asset_pair(array, assets, what=what), assets, what=what)
         return np.broadcast_to(one, (n, m, m))
     return None

@@ -12,6 +12,7 @@ from acopt.errors import DataError
 from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
 from acopt.market.labels import Array, Data, by_interval_and_asset, numbers
 from acopt.model.algebra import Cost, Parameters
+from acopt.model.benchmarks import Benchmark
 from acopt.model.frames import Frames
 from acopt.model.paths import Paths, Trajectory, row_products, scaled
 from acopt.model.setting import Setting
@@ -73,14 +74,17 @@ class TrackingRisk(Cost):
 
     Parameters
     ----------
-    benchmark : b, shares still to trade on the benchmark path: a Schedule, DataFrame edge x asset, or
-        array (N+1, n); row 0 is the start, rows 1..N enter.
+    benchmark : b, shares still to trade: `TWAP(start, end)`, `VWAP(start, end)`, `Close()`, which follow the
+        order and the market when these are updated; or a path that stays as given: a Schedule, DataFrame
+        edge x asset, or array (N+1, n); row 0 is the start, rows 1..N enter. Against arrival: `TimingRisk`.
     covariance : as in `TimingRisk`.
 
     Raises
     ------
     DataError
-        The path's labels or shape do not fit, or it has a NaN.
+        The path's labels or shape do not fit, or it has a NaN; a window does not fit the grid.
+    ModelError
+        `VWAP` without volume; an asset with an order cannot trade in the window.
 
     References
     ----------
@@ -96,6 +100,8 @@ class TrackingRisk(Cost):
         self.benchmark = benchmark
         self.covariance = None if covariance is None else as_covariance(covariance)
         self.name = name or type(self).__name__
+        # Rows without labels mean edges of the grid at hand; labelled ones are looked up on any grid.
+        self.bound_to_grid = not isinstance(benchmark, Benchmark | Frames | pd.Series | pd.DataFrame)
 
     def model(self, setting: Setting) -> RiskModel:
         """Return the covariance aligned to the problem."""
@@ -103,36 +109,12 @@ class TrackingRisk(Cost):
 
     def path(self, setting: Setting) -> Array:
         """b_1..b_N (N, n), shares."""
-        return setting.once(self, "benchmark", lambda: self._align(setting))
+        return setting.once(self, "benchmark", lambda: self._path(setting)[1:])
 
-    def _align(self, setting: Setting) -> Array:
-        n, m = setting.shape
-        value = self.benchmark
-        what = "TrackingRisk benchmark"
-        if isinstance(value, Frames):
-            value = value.remaining
-        if isinstance(value, pd.Series) and m == 1:
-            value = value.to_frame(setting.assets[0])
-        if isinstance(value, pd.DataFrame):
-            for labels, given, axis in (
-                (setting.grid.edge_labels, value.index, "edge"),
-                (setting.assets, value.columns, "asset"),
-            ):
-                missing = labels[~labels.isin(given)]
-                if len(missing):
-                    raise DataError(f"{what}: no value for {axis} {missing[0]!s}")
-            array = by_interval_and_asset(value, setting.grid.edge_labels, setting.assets, what=what)
-        else:
-            array = numbers(value, what)
-            array = array[:, None] if array.ndim == 1 and m == 1 else array
-            if array.shape != (n + 1, m):
-                raise DataError(f"{what}: shape {array.shape} was given, ({n + 1}, {m}) is expected (rows 0..N)")
-        if not np.isfinite(array).all():
-            row, column = np.argwhere(~np.isfinite(array))[0]
-            raise DataError(
-                f"{what} is {array[row, column]} for {setting.assets[column]} at {setting.grid.edge_labels[row]}"
-            )
-        return array[1:]
+    def _path(self, setting: Setting) -> Array:
+        if isinstance(self.benchmark, Benchmark):
+            return self.benchmark.path(setting)
+        return explicit_path(self.benchmark, setting)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Roots of weight tau_k Sigma_k, and the benchmark."""
@@ -152,6 +134,45 @@ class TrackingRisk(Cost):
         """tau_k (x - b)_ki (Sigma_k (x - b)_k)_i."""
         off = path.after - self.path(path.setting)
         return np.asarray(path.setting.durations * off * self.model(path.setting).apply(off))
+
+    def __repr__(self) -> str:
+        followed = repr(self.benchmark) if isinstance(self.benchmark, Benchmark) else "path"
+        return f"TrackingRisk({followed}{'' if self.name == type(self).__name__ else f', name={self.name!r}'})"
+
+
+def explicit_path(value: Any, setting: Setting) -> Array:
+    """Shares still to trade at t_0..t_N (N+1, n), from a Schedule, labels, or an array."""
+    n, m = setting.shape
+    what = "TrackingRisk benchmark"
+    if isinstance(value, str | type):
+        raise DataError(
+            f"{what}: {getattr(value, '__name__', value)!r} is not a number, nor a path of them; "
+            "TWAP(), VWAP(start, end), Close(), or shares still to trade at t_0..t_N are accepted"
+        )
+    if isinstance(value, Frames):
+        value = value.remaining
+    if isinstance(value, pd.Series) and m == 1:
+        value = value.to_frame(setting.assets[0])
+    if isinstance(value, pd.DataFrame):
+        for labels, given, axis in (
+            (setting.grid.edge_labels, value.index, "edge"),
+            (setting.assets, value.columns, "asset"),
+        ):
+            missing = labels[~labels.isin(given)]
+            if len(missing):
+                raise DataError(f"{what}: no value for {axis} {missing[0]!s}")
+        array = by_interval_and_asset(value, setting.grid.edge_labels, setting.assets, what=what)
+    else:
+        array = numbers(value, what)
+        array = array[:, None] if array.ndim == 1 and m == 1 else array
+        if array.shape != (n + 1, m):
+            raise DataError(f"{what}: shape {array.shape} was given, ({n + 1}, {m}) is expected (rows 0..N)")
+    if not np.isfinite(array).all():
+        row, column = np.argwhere(~np.isfinite(array))[0]
+        raise DataError(
+            f"{what} is {array[row, column]} for {setting.assets[column]} at {setting.grid.edge_labels[row]}"
+        )
+    return array
 
 
 def aligned(covariance: AnyCovariance | None, setting: Setting, owner: Cost) -> RiskModel:

@@ -20,7 +20,7 @@ class Smoothness(Cost):
     Penalty on a derivative of the trading rate.
 
     mu integral |x^(d+1)|^2 dt, by divided differences (d+1)! x[t_j..t_{j+d+1}], each weighted by
-    (t_{j+d+1} - t_j) / (d+1), interior windows only, none across a night
+    (t_{j+d+1} - t_j) / (d+1), interior windows only, none across a night, a break or an auction
 
     Parameters
     ----------
@@ -68,16 +68,16 @@ class Smoothness(Cost):
         return np.asarray(setting.eta * scale ** (2 * self.derivative))
 
     def _open(self, setting: Setting) -> Array:
-        """1 for the windows within one session, 0 for those that span a closed interval."""
+        """1 for the windows within one session, 0 for those that span a closed interval or an auction."""
         order = self.derivative + 1
         windows = max(setting.shape[0] + 1 - order, 0)
-        closed = np.asarray(setting.grid.closed, dtype=float)
-        spans = sum((closed[i : i + windows] for i in range(order)), np.zeros(windows))
+        cut = (setting.grid.closed | setting.grid.auctions).astype(float)
+        spans = sum((cut[i : i + windows] for i in range(order)), np.zeros(windows))
         return np.where(spans > 0, 0.0, 1.0)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Band coefficients of sqrt(weight mu) x^(d+1), one array (windows, n) per edge of a window."""
-        bands, lengths = divided_differences(np.asarray(setting.grid.edges), self.derivative + 1)
+        bands, lengths = divided_differences(_times(setting), self.derivative + 1)
         lengths = lengths * self._open(setting)
         root = np.sqrt(weight * self.strength(setting))
         return {f"band {i}": (np.sqrt(lengths) * band)[:, None] * root[None, :] for i, band in enumerate(bands)}
@@ -94,7 +94,7 @@ class Smoothness(Cost):
     def values(self, path: Trajectory) -> Array:
         """Return the penalty of each window, shared equally by the intervals it spans."""
         order = self.derivative + 1
-        edges, x = np.asarray(path.setting.grid.edges), path.remaining
+        edges, x = _times(path.setting), path.remaining
         out = np.zeros(path.setting.shape)
         if len(edges) <= order:
             return out
@@ -123,6 +123,12 @@ class Jerk(Smoothness):
 
     def __init__(self, scale: Any = None, *, weight: Data | None = None, name: str | None = None) -> None:
         super().__init__(2, scale=scale, weight=weight, name=name)
+
+
+def _times(setting: Setting) -> Array:
+    """Edges with auctions drawn apart: windows across one have no weight, and must not divide by zero."""
+    grid = setting.grid
+    return np.asarray(grid.edges + np.concatenate([[0.0], np.cumsum(grid.auctions) * grid.horizon]))
 
 
 def divided_differences(edges: Array, order: int) -> tuple[list[Array], Array]:

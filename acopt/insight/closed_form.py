@@ -152,6 +152,8 @@ def _even_grid(setting: Setting) -> None:
         k, i = (int(j) for j in np.argwhere(setting.forbidden)[0])
         raise DoesNotReduce(f"nothing can trade for {place(k, i, setting.grid.labels, setting.assets)}")
     durations = np.asarray(setting.grid.durations)
+    if setting.grid.auctions.any():
+        raise DoesNotReduce("the grid has auctions")
     if np.ptp(durations) > EVEN * durations.max():
         raise DoesNotReduce(
             f"the grid is uneven: its intervals last from {durations.min():.6g} to {durations.max():.6g} "

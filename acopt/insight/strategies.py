@@ -14,10 +14,10 @@ from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
 from acopt.market.labels import Array, Data
 from acopt.model.algebra import Term
+from acopt.model.benchmarks import TWAP, VWAP, spread_out, tradable, where_tradable
 from acopt.model.frames import time_of_fraction
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import FINISHED, Pricing, Schedule
-from acopt.model.setting import Mask, Setting
 
 __all__ = ["POV", "almgren_chriss", "compare", "immediate", "pov", "time_done", "twap", "vwap"]
 
@@ -46,8 +46,7 @@ def twap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike
     DataError
         The window is outside the grid, empty, or off its edges.
     """
-    setting = problem.setting
-    return _spread_out(problem, np.broadcast_to(setting.durations, setting.shape), (start, end), "twap")
+    return problem.evaluate(TWAP(start, end).trades(problem.setting), name="twap")
 
 
 def vwap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike | None = None) -> Schedule:
@@ -67,7 +66,7 @@ def vwap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike
     DataError
         As in `twap`.
     """
-    return _spread_out(problem, problem.market.volumes, (start, end), "vwap")
+    return problem.evaluate(VWAP(start, end).trades(problem.setting), name="vwap")
 
 
 def immediate(problem: ExecutionProblem) -> Schedule:
@@ -81,9 +80,9 @@ def immediate(problem: ExecutionProblem) -> Schedule:
     ModelError
         An asset with an order can never trade.
     """
-    tradable = _tradable(problem.setting, None, "immediate")
-    first = np.cumsum(tradable, axis=0) == 1
-    return problem.evaluate(_work(problem.setting, np.where(tradable & first, 1.0, 0.0)), name="immediate")
+    setting = problem.setting
+    first = np.cumsum(tradable(setting), axis=0) == 1
+    return problem.evaluate(spread_out(setting, where_tradable(setting, first, "immediate")), name="immediate")
 
 
 def almgren_chriss(problem: ExecutionProblem, risk_aversion: float | None = None) -> Schedule:
@@ -165,8 +164,8 @@ class POV:
         """Return the schedule, priced by the problem."""
         setting, volume = problem.setting, problem.market.volumes
         rate = _check_rate(setting.coefficient(self.rate, "pov rate"))
-        window = setting.grid.window(_window(self.start, self.end))
-        cap = np.where(_open(setting) & window[:, None], rate * volume, 0.0)
+        window = setting.grid.window((self.start, self.end))
+        cap = np.where(tradable(setting) & window[:, None], rate * volume, 0.0)
         whole = np.abs(setting.remaining)
         before = np.cumsum(np.vstack([np.zeros_like(whole), cap[:-1]]), axis=0)
         left = np.where(whole - before > DUST * whole, whole - before, 0.0)
@@ -201,9 +200,10 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
     -------
     DataFrame
         Indexed by plan (a repeated name gets a number): `cost_bps` and `risk_bps` of gross arrival
-        notional; `objective`, currency, a risk weight that the problem leaves open being that of the first
-        Schedule which has one; `finish`, when 99% of the gross notional is done, a timestamp (to
-        the second) where the grid has them, else the grid's unit from t_0, missing if never;
+        notional; `tracking_bps`, the standard deviation of slippage against the benchmark, where the
+        problem has a tracking term; `objective`, currency, a risk weight that the problem leaves open being
+        that of the first Schedule which has one; `finish`, when 99% of the gross notional is done, a timestamp
+        (to the second) where the grid has them, else the grid's unit from t_0, missing if never;
         `max_participation`, NaN without volume; `rules_broken`, names, "" if none.
 
     Raises
@@ -225,6 +225,9 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
         index=pd.Index(names, name="plan"),
         dtype=float,
     )
+    if any(term.cost.tracks for term in pricing.terms):
+        deviations = [s.bps(float(np.sqrt(max(s.tracking_variance, 0.0)))) for s in schedules]
+        table.insert(2, "tracking_bps", np.array(deviations, dtype=float))
     stamps = problem.market.grid.timestamps
     finish = [time_done(s, FINISHED) for s in schedules]
     table["finish"] = pd.Series(finish, index=table.index, dtype=float if stamps is None else stamps.dtype)
@@ -280,43 +283,6 @@ def _check_rate(rate: Array) -> Array:
     if outside.any():
         raise DataError(f"pov rate {rate[outside].flat[0]:g}: a number in (0, 1] is expected (0.08 is eight percent)")
     return rate
-
-
-def _window(start: TimeLike | None, end: TimeLike | None) -> tuple[TimeLike | None, TimeLike | None] | None:
-    return None if start is None and end is None else (start, end)
-
-
-def _open(setting: Setting) -> Mask:
-    """Cells (N, n) in which an asset can trade: not closed, and not without volume where volumes are known."""
-    free = ~setting.forbidden
-    return free & (setting.market.volumes > 0) if setting.market.has_volume else free
-
-
-def _tradable(setting: Setting, window: tuple[TimeLike | None, TimeLike | None] | None, name: str) -> Mask:
-    """Cells (N, n) of a window in which an asset can trade; every asset with an order must have one."""
-    tradable = np.asarray(_open(setting) & setting.grid.window(window)[:, None])
-    stuck = np.flatnonzero((setting.remaining != 0) & ~tradable.any(axis=0))
-    if len(stuck):
-        where = "the grid" if window is None else f"the window {window!r}"
-        raise ModelError(
-            f"{name}: {setting.assets[int(stuck[0])]} has an order, but no interval of {where} in which it can trade "
-            "(open, and with volume)"
-        )
-    return tradable
-
-
-def _work(setting: Setting, weight: Array) -> Array:
-    """Trades (N, n) that split each asset's order in proportion to weights >= 0."""
-    total = weight.sum(axis=0)
-    share = np.divide(weight, total, out=np.zeros(setting.shape), where=total > 0)
-    return np.asarray(setting.direction * share * np.abs(setting.remaining) + 0.0)  # no -0.0
-
-
-def _spread_out(
-    problem: ExecutionProblem, weight: Array, window: tuple[TimeLike | None, TimeLike | None], name: str
-) -> Schedule:
-    tradable = _tradable(problem.setting, _window(*window), name)
-    return problem.evaluate(_work(problem.setting, np.where(tradable, weight, 0.0)), name=name)
 
 
 def _listed(plans: Any) -> list[tuple[str | None, Any]]:

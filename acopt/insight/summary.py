@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 
-from acopt.constraints.trading import Participation
+from acopt.constraints.trading import Monotone, Participation
 from acopt.costs.impact import TemporaryImpact
 from acopt.insight.closed_form import distance_from_closed_form
+from acopt.insight.shadow_prices import most_valuable
 from acopt.insight.strategies import max_participation, time_done
+from acopt.insight.words import amount, at, benchmark, bps, clock, count, money, names, nearest_minute, percent
 from acopt.market.impact_models import AlmgrenEtAl2005, SquareRootImpact
 from acopt.model.algebra import Constraint
-from acopt.model.schedule import FINISHED, Schedule, term_weight
-from acopt.model.setting import Setting
+from acopt.model.schedule import FINISHED, TOLERANCE, Schedule, term_weight
 
-__all__ = ["binding", "summarise"]
+__all__ = ["Amount", "Line", "amounts", "binding", "facts", "headline", "once", "order", "summarise"]
 
 LAWS = {AlmgrenEtAl2005: "the 3/5-power law", SquareRootImpact: "the square-root law"}
 """How an impact model that is linearised calls the law behind its line."""
@@ -25,39 +27,48 @@ LAWS = {AlmgrenEtAl2005: "the 3/5-power law", SquareRootImpact: "the square-root
 AT_BOUND = 1e-9
 """Distance from a bound, relative to the asset's order, within which a trade is at it."""
 
+MONOTONE = Monotone()
+
 LABEL = 15
 
-Line = tuple[str, str]
+T = TypeVar("T")
+Line: TypeAlias = tuple[str, str]
+"""A label and what is said under it."""
+
+
+class Amount(NamedTuple):
+    """A sum of money as it is shown: its label, in currency, in bps (empty for a zero order), what it is."""
+
+    label: str
+    currency: str
+    bps: str
+    what: str
 
 
 def summarise(schedule: Schedule) -> str:
     """
     Return the schedule as plain text, one fact a line.
 
-    The order; the cost against arrival in currency and bps of gross arrival notional, by term; the risk;
-    the objective; urgency; when it is done; participation against its cap; which bounds on trades bind;
-    rules broken; what the law behind a linearised impact would charge; what was assumed; the distance
-    from Almgren and Chriss' closed form, when the problem reduces to it; the certificate.
+    The order; the cost against arrival in currency and bps of gross arrival notional, by term; the risk,
+    and that of slippage against each benchmark; the objective; urgency; what is history; when it is done;
+    participation against its cap; trades against the order, where no `Monotone` forbids them; hedge legs;
+    which bounds on trades bind; rules broken; what the law behind a linearised impact would charge; what
+    was assumed; the distance from Almgren and Chriss' closed form, when the problem reduces to it; the
+    certificate.
 
     Parameters
     ----------
     schedule : optimal or evaluated; a zero order is fine.
     """
-    lines: list[Line] = [
-        *_order(schedule),
-        *_costs(schedule),
-        *_objective(schedule),
-        *_urgency(schedule),
-        *_pace(schedule),
-        *_participation(schedule),
-        *_rules(schedule),
-        *_law(schedule),
-        *(("assumed", note) for note in schedule.setting.market.notes),
-        *_closed_form(schedule),
-        ("proof", "not optimised" if schedule.certificate is None else str(schedule.certificate)),
-    ]
-    body = [f"{label:<{LABEL}}{text}".rstrip() for label, text in _once(lines)]
-    return "\n".join([_title(schedule), *body])
+    title = headline(schedule)
+    lines = once([*order(schedule), *_columns(amounts(schedule)), *facts(schedule)])
+    return "\n".join([title, "-" * len(title), *(f"{label:<{LABEL}}{text}".rstrip() for label, text in lines)])
+
+
+def facts(schedule: Schedule) -> Iterator[Line]:
+    """Say what there is to say beyond the order and its amounts, in the sequence of `FACTS`."""
+    for tell in FACTS:
+        yield from tell(schedule)
 
 
 def binding(schedule: Schedule, constraint: Constraint) -> pd.DataFrame | None:
@@ -71,52 +82,59 @@ def binding(schedule: Schedule, constraint: Constraint) -> pd.DataFrame | None:
     bounds = constraint.trade_bounds(setting)
     if bounds is None:
         return None
-    order = np.abs(setting.remaining)
-    reach = AT_BOUND * np.where(order > 0, order, np.abs(trades).max(axis=0, initial=0.0))
+    size = np.abs(setting.remaining)
+    reach = AT_BOUND * np.where(size > 0, size, np.abs(trades).max(axis=0, initial=0.0))
     at_bound = np.minimum(np.abs(trades - bounds[0]), np.abs(trades - bounds[1])) <= reach
-    idle = (order == 0) & ~trades.any(axis=0)
+    idle = (size == 0) & ~trades.any(axis=0)
     return pd.DataFrame(at_bound & ~setting.forbidden & ~idle, index=setting.grid.labels, columns=setting.assets)
 
 
-def _title(schedule: Schedule) -> str:
+def headline(schedule: Schedule) -> str:
+    """Name the schedule, its size and its time."""
     setting = schedule.setting
     edges = setting.grid.edge_labels
     if isinstance(edges, pd.DatetimeIndex):
-        when = f"{edges[0]:%Y-%m-%d %H:%M} to {_clock(edges[-1], setting, '%H:%M')}"
+        when = f"{nearest_minute(edges[0]):%Y-%m-%d %H:%M} to {at(edges[-1], setting)}"
     else:
         when = f"{edges[0]:.6g} to {edges[-1]:.6g} {setting.grid.unit}s"
     n, m = setting.shape
-    title = f"{schedule.name}: {_count(m, 'asset')} over {_count(n, 'interval')}, {when}"
-    return f"{title}\n{'-' * len(title)}"
+    return f"{schedule.name}: {count(m, 'asset')} over {count(n, 'interval')}, {when}"
 
 
-def _order(schedule: Schedule) -> Iterator[Line]:
+def order(schedule: Schedule) -> Iterator[Line]:
+    """Count the sides, gross and net."""
     setting = schedule.setting
-    buys, sells = int((setting.direction > 0).sum()), int((setting.direction < 0).sum())
-    hedges = int((setting.hedges & (setting.direction == 0)).sum())
-    parts = [_count(count, what) for count, what in ((buys, "buy"), (sells, "sell"), (hedges, "hedge leg")) if count]
+    buys, sells = int((setting.remaining < 0).sum()), int((setting.remaining > 0).sum())
+    hedges = int((setting.hedges & (setting.remaining == 0)).sum())
+    parts = [count(number, what) for number, what in ((buys, "buy"), (sells, "sell"), (hedges, "hedge leg")) if number]
     if buys + sells == 0:
         yield "order", ", ".join(["nothing to trade", *parts])
         return
-    parts.append(f"{_money(setting.gross)} gross")
+    parts.append(f"{money(setting.gross)} gross")
     if buys + sells > 1:
-        parts.append(f"{_money(float(-setting.market.prices @ setting.remaining), sign=True)} net")
+        parts.append(f"{money(float(-setting.market.prices @ setting.remaining), sign=True)} net")
     yield "order", ", ".join(parts)
 
 
-def _costs(schedule: Schedule) -> Iterator[Line]:
-    """Cost, its terms and risk, as a table: currency, bps, what it is."""
-    money = [t.cost.name for t in schedule.pricing.terms if t.cost.kind == "money"]
-    rows = [("cost", schedule.expected_cost, money[0] if len(money) == 1 else "")] if money else []
-    rows += [("", schedule.term_values[name], name) for name in money] if len(money) > 1 else []
-    rows += [] if math.isnan(schedule.risk) else [("risk", schedule.risk, "one standard deviation")]
-    columns = [[_amount(value) for _, value, _ in rows]]
-    if schedule.setting.gross > 0:
-        columns.append([f"{_bps(schedule.bps(value))} bps" for _, value, _ in rows])
-    widths = [max((len(cell) for cell in column), default=0) for column in columns]
-    for k, (label, _, name) in enumerate(rows):
-        cells = [f"{column[k]:>{width}}" for column, width in zip(columns, widths, strict=True)]
-        yield label, "   ".join([*cells, name])
+def amounts(schedule: Schedule) -> list[Amount]:
+    """Return cost, its terms, the risk against arrival, and that against each benchmark."""
+    values, one = schedule.term_values, "one standard deviation"
+    paid = [t.cost.name for t in schedule.pricing.terms if t.cost.kind == "money"]
+    rows = [("cost", schedule.expected_cost, paid[0] if len(paid) == 1 else "")] if paid else []
+    rows += [("", values[name], name) for name in paid] if len(paid) > 1 else []
+    rows += [] if math.isnan(schedule.risk) else [("risk", schedule.risk, one)]
+    for cost in (t.cost for t in schedule.pricing.terms if t.cost.tracks):
+        rows.append(("tracking", math.sqrt(max(values[cost.name], 0.0)), f"{one} against {benchmark(cost)}"))
+    relative = schedule.setting.gross > 0
+    return [Amount(k, amount(v), f"{bps(schedule.bps(v))} bps" if relative else "", what) for k, v, what in rows]
+
+
+def _columns(rows: list[Amount]) -> Iterator[Line]:
+    """Align amounts."""
+    wide, narrow = (max((len(row[k]) for row in rows), default=0) for k in (1, 2))
+    for label, currency, relative, what in rows:
+        cells = [f"{currency:>{wide}}", *([f"{relative:>{narrow}}"] if narrow else []), what]
+        yield label, "   ".join(cells)
 
 
 def _objective(schedule: Schedule) -> Iterator[Line]:
@@ -124,8 +142,8 @@ def _objective(schedule: Schedule) -> Iterator[Line]:
     parts = dict.fromkeys(("money", "risk", "penalty"), 0.0)
     for term in schedule.pricing.terms:
         parts[term.cost.kind] += term_weight(term) * schedule.term_values[term.cost.name]
-    shown = [f"{_amount(value)} {kind}" for kind, value in parts.items() if value]
-    yield "objective", _amount(schedule.objective) + (f" = {' + '.join(shown)}" if len(shown) > 1 else "")
+    shown = [f"{amount(value)} {kind}" for kind, value in parts.items() if value]
+    yield "objective", amount(schedule.objective) + (f" = {' + '.join(shown)}" if len(shown) > 1 else "")
     for term in schedule.pricing.terms:
         if term.cost.kind == "risk" and term.weight is None:
             yield "", f"without {term.cost.name}, which has no weight"
@@ -139,6 +157,22 @@ def _urgency(schedule: Schedule) -> Iterator[Line]:
         yield "urgency", ", ".join(shown)
 
 
+def _history(schedule: Schedule) -> Iterator[Line]:
+    """Say how much of a re-planned order was executed before the plan."""
+    setting = schedule.setting
+    if setting.past is None:
+        return
+    now = setting.grid.edge_labels[setting.elapsed]
+    when = (
+        at(now, setting) if isinstance(now, pd.Timestamp) else f"{now:.6g} {setting.grid.unit}{'' if now == 1 else 's'}"
+    )
+    text = f"{count(setting.elapsed, 'interval')} done, until {when}"
+    if setting.gross > 0:
+        executed = -np.sign(setting.remaining) * setting.past.sum(axis=0)
+        text += f"; {percent(float(setting.market.prices @ executed) / setting.gross)} executed"
+    yield "history", text
+
+
 def _pace(schedule: Schedule) -> Iterator[Line]:
     if schedule.setting.gross == 0:
         return
@@ -146,7 +180,7 @@ def _pace(schedule: Schedule) -> Iterator[Line]:
     shown = [f"{share} {_when(moment, schedule)}" for share, moment in moments if not pd.isna(moment)]
     left = float(np.abs(schedule.path.remaining[-1]) @ schedule.setting.market.prices)
     if left > 0:
-        shown.append(f"{_percent(left / schedule.setting.gross)} is left ({_money(left)})")
+        shown.append(f"{percent(left / schedule.setting.gross)} is left ({money(left)})")
     yield "done", ", ".join(shown)
 
 
@@ -156,34 +190,64 @@ def _participation(schedule: Schedule) -> Iterator[Line]:
         return
     k, i = np.unravel_index(int(np.abs(schedule.path.participation).argmax()), setting.shape)
     where = [str(setting.assets[int(i)])] if len(setting.assets) > 1 else []
-    where.append(_label(setting, int(k)))
-    text = f"at most {_percent(max_participation(schedule))} of volume ({', '.join(where)})"
+    auction = setting.grid.durations[k] == 0
+    where.append(f"{'auction at' if auction else 'from'} {at(setting.grid.labels[int(k)], setting)}")
+    text = f"at most {percent(max_participation(schedule))} of volume ({', '.join(where)})"
     average = schedule.urgency.pov
     if math.isfinite(average):
-        text += f", {_percent(average)} on average"
+        text += f", {percent(average)} on average"
     for rule in schedule.pricing.constraints:
         if isinstance(rule, Participation):
             caps = setting.coefficient(rule.maximum, rule.name)[rule.where(setting) & ~setting.forbidden]
             if caps.size:
                 low, high = float(caps.min()), float(caps.max())
-                text += f"; cap {_percent(low)}" + (f" to {_percent(high)}" if high > low else "")
+                text += f"; cap {percent(low)}" + (f" to {percent(high)}" if high > low else "")
     yield "participation", text
+
+
+def _against(schedule: Schedule) -> Iterator[Line]:
+    """Count the trades that `Monotone` would forbid, where it is absent; hedge legs and history are free."""
+    setting = schedule.setting
+    wrong = np.where(setting.one_sided, 0.0, MONOTONE.violation(schedule.path))
+    wrong[wrong <= TOLERANCE * (setting.size or 1.0)] = 0.0
+    if not wrong.any():
+        return
+    value = float(np.sum(wrong @ setting.market.prices))
+    text = f"{count(int(np.count_nonzero(wrong)), 'trade')}, {money(value)}"
+    text += f", {percent(value / setting.gross)} of the order" if setting.gross > 0 else ""
+    text += f" ({names(setting.assets[np.flatnonzero(wrong.any(axis=0))])})" if len(setting.assets) > 1 else ""
+    yield "against order", f"{text}; Monotone() would forbid them"
+
+
+def _hedges(schedule: Schedule) -> Iterator[Line]:
+    """Size the hedge legs: what they trade in all, and the most that they hold open."""
+    setting = schedule.setting
+    legs = setting.hedges & schedule.path.trades.any(axis=0)
+    if legs.any():
+        who = names(setting.assets[np.flatnonzero(legs)])
+        traded = float(np.abs(schedule.path.notional[:, legs]).sum())
+        held = float((np.abs(schedule.path.remaining[:, legs]) @ setting.market.prices[legs]).max())
+        yield (
+            "hedge legs",
+            f"{who}: {money(traded)} traded, at most {money(held)} open",
+        )
 
 
 def _rules(schedule: Schedule) -> Iterator[Line]:
     free = ~schedule.setting.forbidden
+    free[: schedule.setting.elapsed] = False
     for rule in schedule.pricing.constraints:
         found = binding(schedule, rule)
         if found is None or not found.to_numpy().any():
             continue
         where = found.to_numpy()
-        text = f"{rule.name} in {where.any(axis=1).sum()} of {_count(free.any(axis=1).sum(), 'interval')}"
+        text = f"{rule.name} in {where.any(axis=1).sum()} of {count(free.any(axis=1).sum(), 'interval')}"
         if where.shape[1] > 1:
-            text += f" ({where.sum():,} of {free.sum():,} trades, {_count(where.any(axis=0).sum(), 'asset')})"
+            text += f" ({where.sum():,} of {free.sum():,} trades, {count(where.any(axis=0).sum(), 'asset')})"
         yield "binding", text
     units = {rule.name: rule.unit for rule in schedule.pricing.constraints}
     for name, size in schedule.rules_broken.items():
-        yield "broken", f"{name}, by up to {_amount(size)} {units.get(name, 'shares')}"
+        yield "broken", f"{name}, by up to {amount(size)} {units.get(name, 'shares')}"
 
 
 def _law(schedule: Schedule) -> Iterator[Line]:
@@ -197,7 +261,7 @@ def _law(schedule: Schedule) -> Iterator[Line]:
         return
     law = LAWS.get(type(market.impact), f"the law of {type(market.impact).__name__}")
     line = schedule.bps(schedule.term_values[linear[0].name])
-    yield "impact law", f"linearised {_bps(line)} bps, under {law} {_bps(schedule.bps(float(np.sum(under))))} bps"
+    yield "impact law", f"linearised {bps(line)} bps, under {law} {bps(schedule.bps(float(np.sum(under))))} bps"
 
 
 def _closed_form(schedule: Schedule) -> Iterator[Line]:
@@ -206,7 +270,20 @@ def _closed_form(schedule: Schedule) -> Iterator[Line]:
         yield "closed form", f"Almgren-Chriss; differs from the closed form by {distance:.2g} of the order"
 
 
-def _once(lines: Iterable[Line]) -> Iterator[Line]:
+def _worth(schedule: Schedule) -> Iterator[Line]:
+    if schedule.multipliers is not None:
+        yield from (("worth", sentence) for sentence in most_valuable(schedule))
+
+
+def _assumed(schedule: Schedule) -> Iterator[Line]:
+    yield from (("assumed", note) for note in schedule.setting.market.notes)
+
+
+def _proof(schedule: Schedule) -> Iterator[Line]:
+    yield "proof", "not optimised" if schedule.certificate is None else str(schedule.certificate)
+
+
+def once(lines: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
     """Blank a label that repeats the one above."""
     above = ""
     for label, text in lines:
@@ -216,40 +293,23 @@ def _once(lines: Iterable[Line]) -> Iterator[Line]:
 
 def _when(moment: pd.Timestamp | float, schedule: Schedule) -> str:
     if isinstance(moment, pd.Timestamp):
-        return f"by {_clock(moment, schedule.setting, '%H:%M:%S')}"
-    return f"after {_count(float(f'{moment:.4g}'), schedule.setting.grid.unit)}"
+        return f"by {clock(moment, schedule.setting, '%H:%M:%S')}"
+    return f"after {count(float(f'{moment:.4g}'), schedule.setting.grid.unit)}"
 
 
-def _label(setting: Setting, k: int) -> str:
-    label = setting.grid.labels[k]
-    return f"from {_clock(label, setting, '%H:%M') if isinstance(label, pd.Timestamp) else format(label, '.6g')}"
-
-
-def _clock(moment: pd.Timestamp, setting: Setting, form: str) -> str:
-    """Format a clock time, with its date where the grid has several."""
-    edges = setting.grid.edge_labels
-    return moment.strftime(form if edges[0].date() == edges[-1].date() else f"%Y-%m-%d {form}")
-
-
-def _count(count: float, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.3g}%"
-
-
-def _amount(value: float) -> str:
-    """Currency or shares: whole above 1,000, else four digits."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
-
-
-def _bps(value: float) -> str:
-    return f"{value:,.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
-
-
-def _money(value: float, *, sign: bool = False) -> str:
-    for size, suffix in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
-            return f"{value / size:{'+' if sign else ''},.4g}{suffix}"
-    return f"{value:{'+' if sign else ''},.4g}"
+FACTS: tuple[Callable[[Schedule], Iterable[Line]], ...] = (
+    _objective,
+    _urgency,
+    _history,
+    _pace,
+    _participation,
+    _against,
+    _hedges,
+    _rules,
+    _worth,
+    _law,
+    _assumed,
+    _closed_form,
+    _proof,
+)
+"""What a summary tells, in this sequence: each a function of the schedule that yields lines."""

@@ -313,7 +313,7 @@ def _by_asset(plan: Schedule) -> pd.DataFrame:
 
 
 FORMS = {
-    **dict.fromkeys(("cost_bps", "risk_bps", "price"), "{:,.2f}".format),
+    **dict.fromkeys(("cost_bps", "risk_bps", "tracking_bps", "price"), "{:,.2f}".format),
     **dict.fromkeys(("objective", "shares", "notional"), "{:,.0f}".format),
     **dict.fromkeys(("of_volume", "max_participation"), "{:.1%}".format),
     **{"expected": "{:,.8g}".format, "found": "{:,.8g}".format, "finish": "{:.4g}".format},

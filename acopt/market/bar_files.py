@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from acopt.errors import DataError
-from acopt.market.session import localized
+from acopt.market.edges import localized
 
 __all__ = ["NUMBERS", "BarSource", "SymbolBars", "collect"]
 

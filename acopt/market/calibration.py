@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from acopt.errors import DataError
+from acopt.market.alignment import auction_fractions, bar_slots, bars_per_session, clock_edges, last_moment
 from acopt.market.bars import Bars
-from acopt.market.clock import parse_timestamp, span
+from acopt.market.clock import span
 from acopt.market.covariance import Covariance
 from acopt.market.estimators import abdi_ranaldo, corwin_schultz, ledoit_wolf, roll, volatility_curve
 from acopt.market.grid import TimeGrid
@@ -44,6 +45,7 @@ def market_from_bars(
     spread: Data | Bps | str | None = None,
     impact: ImpactModel | None = None,
     daily: Bars | None = None,
+    auction_volume: float | Mapping[str, float] | None = None,
 ) -> Market:
     """Calibrate a market on the sessions before `asof`; nothing later is looked at.
 
@@ -55,7 +57,8 @@ def market_from_bars(
     crosses a night); C the Ledoit-Wolf correlation of these returns divided by the volatility curve, standardised
     first, so that no asset's variance is drawn to another's; s_k the volatility curve (`volatility_curve`: one curve
     for all assets, shrunk towards flat, of mean square 1 over a session). In a night s_k weighs the overnight risk time
-    with 1 and the session time outside the grid with the curve.
+    with 1 and the session time outside the grid with the curve. Bars carry no auction volume: that of a cross is
+    stated, V_ki = fraction mean_d (volume of asset i in session d).
 
     Parameters
     ----------
@@ -78,6 +81,9 @@ def market_from_bars(
     impact : impact model, optional
     daily : Bars, optional
         Daily bars, for the coverage of the volume. Volumes are never scaled.
+    auction_volume : float or mapping, optional
+        Volume of a cross as a fraction of the mean intraday volume of a session: one number for all, or
+        {"open": 0.02, "close": 0.08}. Required when the grid has auctions.
 
     Returns
     -------
@@ -93,13 +99,15 @@ def market_from_bars(
     """
     names = _names(bars, assets)
     chosen = bars.select(names)
-    edges = _edges(chosen, grid)
-    cutoff = _cutoff(chosen, edges[0], asof)
+    edges = clock_edges(chosen, grid)
+    fractions, auction_note = auction_fractions(grid, auction_volume)
+    cutoff = last_moment(chosen, edges[0], asof)
     past = _History.read(chosen, cutoff, history)
-    slots = [_slots(chosen, grid, edges, interval) for interval in range(grid.periods)]
+    slots = [bar_slots(chosen, grid, edges, interval) for interval in range(grid.periods)]
 
     volumes = np.array([past.volume[:, first:last].sum(axis=1).mean(axis=0) for first, last in slots])
     volumes[grid.closed] = 0.0
+    volumes[grid.auctions] = fractions[grid.auctions, None] * past.volume.sum(axis=1).mean(axis=0)
     curve, weight = volatility_curve(past.returns)
     scale = _scale(grid, slots, curve)
     returns_covariance, shrinkage = _returns_covariance(past, curve, chosen.length)
@@ -115,6 +123,7 @@ def market_from_bars(
         price_note,
         *spread_notes,
         *_coverage(chosen, past, daily),
+        *auction_note,
     ]
     return Market(
         grid,
@@ -153,7 +162,7 @@ class _History:
         if isinstance(history, bool) or not isinstance(history, int | np.integer) or history < 1:
             raise DataError(f"history={history!r}; a positive number of sessions is accepted")
         counts = Counter(day for day in bars.starts.date if day < cutoff.date())
-        full = [day for day, count in counts.items() if count == _bars_per_session(bars)]
+        full = [day for day, count in counts.items() if count == bars_per_session(bars)]
         if len(full) < history:
             raise DataError(
                 f"history={history} sessions were asked for, the bars have {len(full)} full ones before "
@@ -217,61 +226,6 @@ def _names(bars: Bars, assets: Sequence[Any] | pd.Index | None) -> list[str]:
     return names
 
 
-def _edges(bars: Bars, grid: TimeGrid) -> pd.DatetimeIndex:
-    """Grid edges in the zone of the bars."""
-    stamps = grid.timestamps
-    if stamps is None:
-        raise DataError("market_from_bars: the grid has no clock times; TimeGrid.session('2019-02-15', '15min') has")
-    length = bars.length * _bars_per_session(bars)
-    if length != grid.session_length:
-        own, other = (span(time / _MICROSECOND) for time in (length, grid.session_length))
-        raise DataError(
-            f"the bars' session lasts {own}, the grid's {other}; give both the same hours (read_bars: session=, "
-            "TimeGrid: open= and close=)"
-        )
-    return stamps.tz_localize(bars.starts.tz) if stamps.tz is None else stamps.tz_convert(bars.starts.tz)
-
-
-def _bars_per_session(bars: Bars) -> int:
-    opening, closing = (dt.timedelta(hours=time.hour, minutes=time.minute, seconds=time.second) for time in bars.hours)
-    return round((closing - opening) / bars.length)
-
-
-def _cutoff(bars: Bars, start: pd.Timestamp, asof: object) -> pd.Timestamp:
-    """Return the last moment of knowledge: `asof`, but not after the grid's start."""
-    if asof is None:
-        return start
-    stamp = parse_timestamp(asof)
-    if stamp is None:
-        raise DataError(f"asof={asof!r}; a date such as '2019-02-15', or a timestamp, is accepted")
-    stamp = stamp.tz_localize(bars.starts.tz) if stamp.tz is None else stamp.tz_convert(bars.starts.tz)
-    if stamp == start.normalize():
-        return start  # the date of the grid itself: up to t_0, as by default
-    if stamp > start:
-        raise DataError(f"asof={asof!r} is after the grid's start {start}; the future is not looked at")
-    return stamp
-
-
-def _slots(bars: Bars, grid: TimeGrid, edges: pd.DatetimeIndex, interval: int) -> tuple[int, int]:
-    """Return the bars first..last-1 of a session that make up an interval; for a night, where it starts and ends."""
-    ends = []
-    opening = dt.timedelta(hours=bars.hours[0].hour, minutes=bars.hours[0].minute, seconds=bars.hours[0].second)
-    for edge in (edges[interval], edges[interval + 1]):
-        since = (edge.tz_localize(None) - edge.tz_localize(None).normalize() - opening) / bars.length
-        slot = round(since)
-        if abs(since - slot) > 1e-9 or not 0 <= slot <= _bars_per_session(bars):
-            size = span(bars.length / _MICROSECOND)
-            raise DataError(
-                f"the grid's edge {edge} is not an edge of the {size} bars from {bars.hours[0]:%H:%M} to "
-                f"{bars.hours[1]:%H:%M}; a grid of whole bars is accepted, or finer bars"
-            )
-        ends.append(slot)
-    first, last = ends
-    if first >= last and not grid.closed[interval]:
-        raise DataError(f"the grid's interval from {edges[interval]} runs over a night, but is not closed")
-    return first, last
-
-
 # ---------------------------------------------------------------------- volatility
 
 
@@ -288,10 +242,12 @@ def _returns(opens: Array, closes: Array, present: NDArray[np.bool_]) -> Array:
 
 
 def _scale(grid: TimeGrid, slots: list[tuple[int, int]], curve: Array) -> Array:
-    """Volatility multiplier by interval, shape (N,)."""
+    """Volatility multiplier by interval, shape (N,); 1 in an auction, where no risk time passes."""
     squares, day = curve**2, grid.duration("1 day")
     scale = np.ones(grid.periods)
     for interval, (first, last) in enumerate(slots):
+        if grid.auctions[interval]:
+            continue
         if not grid.closed[interval]:
             scale[interval] = np.sqrt(squares[first:last].mean())
             continue

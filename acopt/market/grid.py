@@ -4,80 +4,54 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
 from acopt.errors import DataError
-from acopt.market.clock import SECOND, TimeLike, clock, number, parse_date, parse_duration, span
-from acopt.market.lookup import EdgeLookup
-from acopt.market.session import (
-    SessionHours,
-    checked_closed,
-    checked_edges,
-    checked_overnight,
-    checked_timestamps,
-    frozen,
-    localized,
-    read_stamps,
-)
+from acopt.market.calendar import exchange
+from acopt.market.clock import number, parse_date
+from acopt.market.edges import localized, read_stamps
+from acopt.market.intervals import Intervals
+from acopt.market.session import Auctions, Day, Hours, Outline, Plan, listed_days, read_hours, stamped_outline
 
 __all__ = ["TimeGrid"]
 
-REGULAR_SESSION = 6.5 * 3600 * SECOND
-"""Microseconds from open to close of a regular US session: 09:30 to 16:00."""
+NEW_YORK = "America/New_York"
 
 
-class TimeGrid:
-    """N consecutive intervals of any length between edges t_0 < t_1 < ... < t_N.
+class TimeGrid(Intervals):
+    """N consecutive intervals of any length between edges t_0 <= t_1 <= ... <= t_N.
 
     tau_k = t_k - t_{k-1}, k = 1..N. In the default unit, "day", 1 is one regular session from open to close
-    (6.5 hours in the US), and a night is a closed interval: nothing trades, and its tau is the risk time stated
-    for it. Immutable; equal and hashable by value.
+    (6.5 hours in the US; a midday break left out). A night or a break is a closed interval: nothing trades, and its
+    tau is the risk time stated for it. An auction is an interval of tau = 0: it trades, and no risk time passes. On the
+    clock, where labels must differ, a cross is shown as one second: the opening cross is labelled one second before
+    the session's first edge, 09:29:59 to 09:30:00, and the closing cross is shown from 16:00:00 to 16:00:01.
+    Immutable; equal and hashable by value.
 
     Parameters
     ----------
     edges : array_like, shape (N+1,), in `unit`
-        Strictly increasing, finite.
+        Finite, strictly increasing but for auctions, whose two edges are the same number.
     unit : str
         What 1 means. Texts such as "20min" are understood with "day" (a session), "hour", "minute" and "second".
     closed : array_like of bool, shape (N,), optional
         Intervals in which nothing can trade. None by default.
+    auctions : array_like of bool, shape (N,), optional
+        Intervals that are auctions, none of them closed; they need `timestamps`. None by default.
     timestamps : pd.DatetimeIndex, shape (N+1,), optional
-        The edges on the clock; `session`, `sessions` and `from_timestamps` fill it in.
+        The edges on the clock, increasing; `session`, `sessions` and `from_timestamps` fill it in.
     session : text or timedelta
         Trading time in one "day".
 
     Raises
     ------
     DataError
-        Fewer than two edges, a NaN, edges that do not increase, or shapes that do not fit.
+        Fewer than two edges, a NaN, edges that do not increase, an auction that takes time or is closed, no interval
+        that is open to continuous trading, or shapes that do not fit.
     """
-
-    def __init__(
-        self,
-        edges: ArrayLike,
-        *,
-        unit: str = "day",
-        closed: ArrayLike | None = None,
-        timestamps: pd.DatetimeIndex | None = None,
-        session: str | dt.timedelta = "6.5h",
-    ) -> None:
-        if not isinstance(unit, str) or not unit:
-            raise DataError(f"TimeGrid: unit={unit!r} is not a name; 'day', 'hour', 'minute', 'second' are understood")
-        self._edges = checked_edges(edges)
-        self._unit = unit
-        self._closed = checked_closed(closed, self._edges.size - 1)
-        self._timestamps = checked_timestamps(timestamps, self._edges.size)
-        length = parse_duration(session, REGULAR_SESSION)
-        if length is None or not length > 0:
-            raise DataError(f"TimeGrid: session={session!r} is not a length of time; '6.5h' would be")
-        self._session = length
-
-    # ------------------------------------------------------------------ constructors
 
     @classmethod
     def uniform(cls, horizon: float, periods: int, *, unit: str = "day") -> Self:
@@ -103,9 +77,12 @@ class TimeGrid:
         *,
         start: str | dt.time | None = None,
         end: str | dt.time | None = None,
-        open: str | dt.time = "09:30",
-        close: str | dt.time = "16:00",
-        tz: str | None = "America/New_York",
+        auctions: Auctions = False,
+        calendar: str | None = None,
+        lunch: float | None = None,
+        open: str | dt.time | None = None,
+        close: str | dt.time | None = None,
+        tz: str | None = NEW_YORK,
     ) -> Self:
         """Build the intervals of length `bar` from `start` to `end` of one session.
 
@@ -114,27 +91,43 @@ class TimeGrid:
         date : date
             Day of the session, in `tz`.
         bar : text or timedelta
-            Interval length, such as "15min"; divides the time from `start` to `end`.
+            Interval length, such as "15min"; divides the time from `start` to `end` (before and after a break).
         start, end : time of day, optional
-            First and last edge; the session's open and close by default.
-        open, close : time of day
-            The regular session; close minus open is 1 "day".
+            First and last edge of continuous trading; the session's open and close by default.
+        auctions : bool, "open" or "close"
+            True adds the crosses that `start` to `end` reaches: the opening one when it starts at the open, the
+            closing one when it ends at the close. "open" or "close" adds that one only.
+        calendar : str, optional
+            An exchange, such as "XNYS": its sessions, early closes, midday break and time zone (extra "data").
+            1 "day" is its regular session, so a half day is shorter.
+        lunch : float, in sessions
+            Risk time of a midday break; required when the grid runs over one.
+        open, close : time of day, optional
+            The regular session, 09:30 to 16:00 by default; its length is 1 "day". A calendar knows them.
         tz : str or None
-            Time zone of the stamps; None leaves them without a zone.
+            Time zone of the stamps; None leaves them without a zone. A calendar knows its own.
 
         Raises
         ------
+        MissingExtraError
+            `calendar` without the library exchange-calendars.
         DataError
-            A time outside the session, an end before the start, a bar that does not divide the window.
+            A time outside the session or in a break, an end before the start, a bar that does not divide the window,
+            a date without a session, crosses that the window does not reach, a calendar that is unknown or
+            contradicted by `open`, `close` or `tz`.
         """
-        hours = SessionHours.read("TimeGrid.session", open, close, start, end)
-        day = parse_date(date, "TimeGrid.session: date")
+        name = "TimeGrid.session"
+        day = parse_date(date, f"{name}: date")
+        if calendar is not None:
+            regular, days, zone = _of_exchange(name, calendar, day, day, open, close, tz)
+            return cls._cut(Plan.read(name, regular, bar, start, end, auctions, lunch=lunch), days, zone)
         if day.weekday() > 4:
             raise DataError(
-                f"TimeGrid.session: {day:%Y-%m-%d} is a {day:%A}; sessions are Monday to Friday "
+                f"{name}: {day:%Y-%m-%d} is a {day:%A}; sessions are Monday to Friday "
                 "(TimeGrid.from_timestamps takes any day)"
             )
-        return cls._from_wall("TimeGrid.session", hours.stamps([day], bar, "TimeGrid.session"), None, hours, tz)
+        regular = _regular(name, open, close)
+        return cls._cut(Plan.read(name, regular, bar, start, end, auctions, lunch=lunch), [Day(day, regular)], tz)
 
     @classmethod
     def sessions(
@@ -147,48 +140,54 @@ class TimeGrid:
         dates: Iterable[str | dt.date | np.datetime64] | None = None,
         start: str | dt.time | None = None,
         end: str | dt.time | None = None,
-        open: str | dt.time = "09:30",
-        close: str | dt.time = "16:00",
-        tz: str | None = "America/New_York",
+        auctions: Auctions = False,
+        calendar: str | None = None,
+        lunch: float | None = None,
+        open: str | dt.time | None = None,
+        close: str | dt.time | None = None,
+        tz: str | None = NEW_YORK,
     ) -> Self:
         """Build the intervals of several sessions, with a closed interval for each night between them.
 
         tau_night = overnight + (close - end) / (close - open) + (start - open) / (close - open)
 
-        One formula for every night: a weekend or a holiday is one night. A night without any risk time cannot be
-        an interval and is refused.
+        One formula for every night: a weekend or a holiday is one night. A midday break outside `start` to `end`
+        adds `lunch` to it. A night without any risk time cannot be an interval and is refused.
 
         Parameters
         ----------
         first, last : date
             First and last session, both included.
-        bar, start, end, open, close, tz
+        bar, start, end, auctions, lunch, open, close, tz
             As in `session`, the same on every day.
         overnight : float, in sessions
             Risk time from close to open; required with more than one session.
         dates : iterable of dates, optional
             The days with a session; those from `first` to `last` are used. Monday to Friday by default, which
             does not know holidays.
+        calendar : str, optional
+            As in `session`, instead of `dates`; its regular session is that of `first`.
 
         Raises
         ------
-        DataError
+        MissingExtraError, DataError
             As in `session`; `first` or `last` without a session; `overnight` missing, negative, or a night of zero.
         """
         name = "TimeGrid.sessions"
         begin, stop = parse_date(first, f"{name}: first"), parse_date(last, f"{name}: last")
         if stop < begin:
             raise DataError(f"{name}: last={stop:%Y-%m-%d} is before first={begin:%Y-%m-%d}")
-        if dates is None:
-            days, known = list(pd.bdate_range(begin, stop)), "Monday to Friday; give dates= for other days"
+        zone: str | None
+        if calendar is not None:
+            if dates is not None:
+                raise DataError(
+                    f"{name}: dates= and calendar={calendar!r} both say which days have a session; give one"
+                )
+            regular, days, zone = _of_exchange(name, calendar, begin, stop, open, close, tz)
         else:
-            listed = {parse_date(day, f"{name}: dates") for day in dates}
-            days, known = sorted(day for day in listed if begin <= day <= stop), f"the {len(listed)} given by dates="
-        for label, day in (("first", begin), ("last", stop)):
-            if day not in days:
-                raise DataError(f"{name}: {label}={day:%A %Y-%m-%d} is not a session (sessions: {known})")
-        hours = SessionHours.read(name, open, close, start, end)
-        return cls._from_wall(name, hours.stamps(days, bar, name), overnight, hours, tz)
+            regular, zone = _regular(name, open, close), tz
+            days = [Day(day, regular) for day in listed_days(name, begin, stop, dates)]
+        return cls._cut(Plan.read(name, regular, bar, start, end, auctions, overnight, lunch), days, zone)
 
     @classmethod
     def from_timestamps(
@@ -224,224 +223,38 @@ class TimeGrid:
         """
         name = "TimeGrid.from_timestamps"
         stamps = read_stamps(edges, tz, name)
-        zone = stamps.tz
-        wall = stamps.tz_localize(None)
-        falls = np.flatnonzero(np.diff(wall.asi8) <= 0)
-        if falls.size:
-            raise DataError(f"{name}: edges do not increase: {wall[falls[0]]} is followed by {wall[falls[0] + 1]}")
-        hours = SessionHours.read(name, open, close, None, None)
-        return cls._from_wall(name, wall, overnight, hours, zone)
+        hours = read_hours(name, open, close)
+        outline = stamped_outline(name, stamps.tz_localize(None), hours, overnight)
+        return cls._from_outline(name, outline, hours, stamps.tz)
 
     @classmethod
-    def _from_wall(
-        cls, name: str, wall: pd.DatetimeIndex, overnight: float | None, hours: SessionHours, tz: Any
-    ) -> Self:
-        """Build from wall-clock stamps without a zone; risk time is session time, plus `overnight` a night."""
-        if len(wall) < 2:
-            raise DataError(f"{name}: {len(wall)} edges; at least two are needed")
-        days = wall.normalize()
-        of_day = wall.asi8 - days.asi8
-        outside = np.flatnonzero((of_day < hours.open) | (of_day > hours.close))
-        if outside.size:
-            raise DataError(
-                f"{name}: edge {wall[outside[0]]} is outside the session {clock(hours.open)} to {clock(hours.close)}; "
-                "state other hours with open= and close="
-            )
-        steps = np.diff(of_day).astype(float)
-        night = np.diff(days.asi8) > 0
-        if night.any():
-            steps[night] += (hours.close - hours.open) * (1.0 + checked_overnight(overnight, name, wall, night))
-            empty = np.flatnonzero(night & (steps <= 0))
-            if empty.size:
-                raise DataError(
-                    f"{name}: overnight=0 leaves the night after {wall[empty[0]]} without any risk time; state a "
-                    "positive one (about 0.5 on US stocks, or 1e-6 to neglect it)"
-                )
-        edges = np.concatenate([[0.0], np.cumsum(steps)]) / (hours.close - hours.open)
-        length = pd.Timedelta(microseconds=hours.close - hours.open)
-        return cls(edges, closed=night, timestamps=localized(wall, tz, name), session=length)
+    def _cut(cls, plan: Plan, days: list[Day], tz: Any) -> Self:
+        return cls._from_outline(plan.name, plan.outline(days), plan.regular, tz)
 
-    # ------------------------------------------------------------------ what it holds
-
-    @property
-    def edges(self) -> NDArray[np.float64]:
-        """t_0..t_N, shape (N+1,), in `unit`; read-only."""
-        return self._edges
-
-    @property
-    def unit(self) -> str:
-        """What 1 means; "day" is one regular session."""
-        return self._unit
-
-    @property
-    def closed(self) -> NDArray[np.bool_]:
-        """Intervals in which nothing can trade, shape (N,); read-only."""
-        return self._closed
-
-    @property
-    def timestamps(self) -> pd.DatetimeIndex | None:
-        """The N+1 edges on the clock, or None."""
-        return self._timestamps
-
-    @property
-    def session_length(self) -> pd.Timedelta:
-        """Trading time in one "day"."""
-        return pd.Timedelta(microseconds=self._session)
-
-    @property
-    def periods(self) -> int:
-        """N, the number of intervals, nights included."""
-        return self._edges.size - 1
-
-    @property
-    def horizon(self) -> float:
-        """t_N - t_0, in `unit`."""
-        return float(self._edges[-1] - self._edges[0])
-
-    @cached_property
-    def durations(self) -> NDArray[np.float64]:
-        """tau_1..tau_N, shape (N,), in `unit`; read-only."""
-        return frozen(np.diff(self._edges))
-
-    @cached_property
-    def edge_labels(self) -> pd.Index:
-        """The N+1 edges as labels: timestamps where there are any, else numbers in `unit`."""
-        stamps = pd.Index(self._edges) if self._timestamps is None else self._timestamps
-        return stamps.rename("time")
-
-    @cached_property
-    def labels(self) -> pd.Index:
-        """The N interval starts as labels."""
-        return self.edge_labels[:-1]
-
-    # ------------------------------------------------------------------ reading times
-
-    def duration(self, value: TimeLike) -> float:
-        """Return a length of time in the grid's unit.
-
-        Parameters
-        ----------
-        value : float, text or timedelta
-            A number is in `unit` already; "30min" or a timedelta is trading time on the clock, and "2 days" is
-            two sessions.
-
-        Raises
-        ------
-        DataError
-            Not a length of time, negative, not finite, or a text where the grid's unit is none of those understood.
-        """
-        length = number(value)
-        if length is None:
-            length = self._lookup.trading_time(value)
-            if length is None:
-                raise DataError(f"{value!r} is not a length of time; '30min', '1.5h' or a number of {self._unit}s is")
-        if not 0 <= length < np.inf:
-            raise DataError(f"a length of time of {value!r}; a finite number of at least 0 is accepted")
-        return length
-
-    def position(self, time: TimeLike) -> int:
-        """Return the index 0..N of the edge at a time.
-
-        Parameters
-        ----------
-        time : text, datetime, timedelta or float
-            "11:30" (time of day, on a grid of one session); "20min" or a timedelta (trading time since t_0; at the
-            end of a session, the start of the next); a timestamp (without a zone: in the grid's); or a number in
-            `unit`, on the scale of `edges`.
-
-        Raises
-        ------
-        DataError
-            Unreadable, outside the grid, or between two edges, which are named.
-        """
-        return self._lookup.locate(time)
-
-    def interval(self, time: TimeLike) -> int:
-        """Return the index 0..N-1 of the interval that starts at a time (see `position`).
-
-        Raises
-        ------
-        DataError
-            As `position`; or the time is the grid's end, where no interval starts.
-        """
-        index = self.position(time)
-        if index == self.periods:
-            raise DataError(
-                f"{time!r} is the end of the grid; the last interval starts at {self._lookup.name(self.periods - 1)}"
-            )
-        return index
-
-    def window(self, during: tuple[TimeLike | None, TimeLike | None] | None) -> NDArray[np.bool_]:
-        """Return the intervals within a half-open window, as a mask of shape (N,).
-
-        Parameters
-        ----------
-        during : (start, end) or None
-            Times as in `position`; None means all intervals, or an open end. Times of day apply to each session
-            that the window touches, and do not include nights.
-
-        Raises
-        ------
-        DataError
-            Not a pair, empty or reversed, outside the grid, or off its edges.
-        """
-        return self._lookup.window(during)
-
-    # ------------------------------------------------------------------ value semantics
-
-    def __eq__(self, other: object) -> bool:
-        """Equal when edges, unit, closed intervals, clock times and session length are."""
-        return self._key == other._key if isinstance(other, TimeGrid) else NotImplemented
-
-    def __hash__(self) -> int:
-        """Hash by value."""
-        return hash(self._key)
-
-    def __len__(self) -> int:
-        """N, the number of intervals."""
-        return self.periods
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Rebuild through the constructor, so that a copy is read-only too."""
-        return _rebuild, (type(self), self._edges, self._unit, self._closed, self._timestamps, self._session)
-
-    def __repr__(self) -> str:
-        """Span, intervals, nights and zone."""
-        nights = int(self._closed.sum())
-        lengths = self.durations[~self._closed]
-        even = np.allclose(lengths, lengths[0], rtol=1e-9, atol=0.0)
-        head = f"{self._lookup.name(0)} to {self._lookup.name(self.periods)}"
-        if self._timestamps is None:
-            head, size = f"{head} {self._unit}", f"{lengths[0]:.6g}"
-        else:
-            size = span(lengths[0] * self._session)
-        parts = [head, f"{lengths.size} interval{'s' * (lengths.size > 1)} of {size if even else 'uneven length'}"]
-        if nights:
-            parts.append(f"{nights} closed")
-        if self._timestamps is not None and self._timestamps.tz is not None:
-            parts.append(str(self._timestamps.tz))
-        return f"TimeGrid({', '.join(parts)})"
-
-    # ------------------------------------------------------------------ inside
-
-    @cached_property
-    def _lookup(self) -> EdgeLookup:
-        return EdgeLookup(self._edges, self._closed, self._timestamps, self._unit, self._session)
-
-    @cached_property
-    def _key(self) -> tuple[object, ...]:
-        stamps = self._timestamps
-        when = None if stamps is None else (stamps.asi8.tobytes(), str(stamps.tz))
-        return self._edges.tobytes(), self._unit, self._closed.tobytes(), when, self._session
+    @classmethod
+    def _from_outline(cls, name: str, outline: Outline, regular: Hours, tz: Any) -> Self:
+        wall = pd.DatetimeIndex(outline.wall.astype("datetime64[us]"))
+        return cls(
+            np.concatenate([[0.0], np.cumsum(outline.steps)]) / regular.length,
+            closed=outline.closed,
+            auctions=outline.auctions,
+            timestamps=localized(wall, tz, name),
+            session=pd.Timedelta(microseconds=regular.length),
+        )
 
 
-def _rebuild(
-    kind: type[TimeGrid],
-    edges: NDArray[np.float64],
-    unit: str,
-    closed: NDArray[np.bool_],
-    timestamps: pd.DatetimeIndex | None,
-    session: float,
-) -> TimeGrid:
-    length = pd.Timedelta(microseconds=session)
-    return kind(edges, unit=unit, closed=closed, timestamps=timestamps, session=length)
+def _regular(name: str, open: str | dt.time | None, close: str | dt.time | None) -> Hours:
+    return read_hours(name, "09:30" if open is None else open, "16:00" if close is None else close)
+
+
+def _of_exchange(
+    name: str, calendar: str, first: pd.Timestamp, last: pd.Timestamp, open: object, close: object, tz: str | None
+) -> tuple[Hours, list[Day], str]:
+    """Regular hours, sessions and zone of an exchange; what it knows itself may not be stated beside it."""
+    for key, value in (("open", open), ("close", close)):
+        if value is not None:
+            raise DataError(f"{name}: {key}={value!r} beside calendar={calendar!r}, which knows the hours; give one")
+    found = exchange(name, calendar, first, last)
+    if tz not in (NEW_YORK, found.zone):
+        raise DataError(f"{name}: tz={tz!r}, but the sessions of {calendar} are in {found.zone}; leave tz= out")
+    return found.regular, found.days, found.zone

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from acopt.errors import DataError
+from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers
 
 if TYPE_CHECKING:
+    from acopt.market.grid import TimeGrid
     from acopt.market.market import Market
 
 INVERSE_TURNOVER = 250.0
+NO_AUCTION = (
+    "the grid has auctions, in which a trade has no rate and eta does not apply; give auction=, currency/share^2 (the "
+    "laws LinearImpact, SquareRootImpact and AlmgrenEtAl2005 know it by themselves)"
+)
+"""What a coefficient for continuous trading alone lacks."""
 
 
 class ImpactModel(Protocol):
@@ -23,11 +29,13 @@ class ImpactModel(Protocol):
     What a cost asks of an impact model.
 
     `temporary` (N, n), currency*time/share^2, may be infinite where nothing trades (zero volume);
-    `permanent` (n, n), currency/share^2; `law` prices trades (N, n) under the law itself, currency
-    (N, n), or is None when the law is the linear one.
+    `in_auction` (N, n), currency/share^2, per share of a single trade, is asked for on grids with
+    auctions only, and read there only; `permanent` (n, n), currency/share^2; `law` prices trades (N, n)
+    under the law itself, currency (N, n), or is None when the law is the linear one.
     """
 
     def temporary(self, market: Market) -> Array: ...  # noqa: D102
+    def in_auction(self, market: Market) -> Array: ...  # noqa: D102
     def permanent(self, market: Market) -> Array: ...  # noqa: D102
     def law(self, market: Market, trades: Array) -> Array | None: ...  # noqa: D102
 
@@ -37,7 +45,8 @@ class LinearImpact:
     """
     Impact proportional to participation: the cost is exactly `bps` when participation is `at`.
 
-    eta_ik = bps 1e-4 P_i tau_k / (at V_ik); gamma_i = permanent_bps 1e-4 P_i / (0.01 ADV_i)
+    eta_ik = bps 1e-4 P_i tau_k / (at V_ik); gamma_i = permanent_bps 1e-4 P_i / (0.01 ADV_i);
+    in an auction A_ik = bps 1e-4 P_i / (at V_ik), V its own volume
 
     Parameters
     ----------
@@ -52,6 +61,10 @@ class LinearImpact:
 
     def temporary(self, market: Market) -> Array:
         """Temporary coefficient (N, n), currency*time/share^2."""
+        return _over_time(self.in_auction(market), market)
+
+    def in_auction(self, market: Market) -> Array:
+        """Coefficient of a single trade (N, n), currency/share^2."""
         bps = by_asset(self.bps, market.assets, what="LinearImpact bps", sign="nonnegative")
         return _linearised(bps * 1e-4 * market.prices, _participation(self.at), market)
 
@@ -72,7 +85,7 @@ class SquareRootImpact:
     Impact growing with the square root of participation, linearised at participation `at`.
 
     Cost per share c sigma_i sqrt(|u_ik| / V_ik); line through it at `at`:
-    eta_ik = c sigma_i sqrt(at) tau_k / (at V_ik).
+    eta_ik = c sigma_i sqrt(at) tau_k / (at V_ik); in an auction A_ik = c sigma_i sqrt(at) / (at V_ik).
 
     Parameters
     ----------
@@ -90,6 +103,10 @@ class SquareRootImpact:
 
     def temporary(self, market: Market) -> Array:
         """Temporary coefficient (N, n), currency*time/share^2."""
+        return _over_time(self.in_auction(market), market)
+
+    def in_auction(self, market: Market) -> Array:
+        """Coefficient of a single trade (N, n), currency/share^2."""
         at = _participation(self.at)
         return _linearised(self._scale(market) * np.sqrt(at), at, market)
 
@@ -111,8 +128,8 @@ class AlmgrenEtAl2005:
     """
     Direct estimation of equity market impact: temporary 3/5-power law, linear permanent part.
 
-    K = 0.142 sigma |u / V|^0.6 (per share, V the interval's volume), linearised at participation `at`;
-    gamma_i = 0.314 sigma_i (Theta_i / ADV_i)^(1/4) / ADV_i.
+    K = 0.142 sigma |u / V|^0.6 (per share, V the interval's volume), linearised at participation `at`,
+    in an auction too; gamma_i = 0.314 sigma_i (Theta_i / ADV_i)^(1/4) / ADV_i.
 
     Parameters
     ----------
@@ -131,6 +148,10 @@ class AlmgrenEtAl2005:
 
     def temporary(self, market: Market) -> Array:
         """Temporary coefficient (N, n), currency*time/share^2."""
+        return _over_time(self.in_auction(market), market)
+
+    def in_auction(self, market: Market) -> Array:
+        """Coefficient of a single trade (N, n), currency/share^2."""
         at = _participation(self.at)
         return _linearised(0.142 * market.daily_volatility * at**0.6, at, market)
 
@@ -157,10 +178,13 @@ class ImpactCoefficients:
     ----------
     eta : temporary, currency*time/share^2: scalar (one asset), by asset, by interval, or both.
     gamma : permanent, currency/share^2: scalar (one asset), by asset, or asset x asset.
+    auction : in auctions u'Au, currency/share^2: scalar (one asset), by asset, by auction, or both;
+        required when the grid has auctions.
     """
 
     eta: Data
     gamma: Data = 0.0
+    auction: Data | None = None
 
     def temporary(self, market: Market) -> Array:
         """Temporary coefficient (N, n), currency*time/share^2."""
@@ -172,8 +196,23 @@ class ImpactCoefficients:
         """Permanent coefficient (n, n), currency/share^2."""
         return permanent_matrix(self.gamma, market.assets)
 
+    def in_auction(self, market: Market) -> Array:
+        """Coefficient of a trade in an auction (N, n), currency/share^2; 0 elsewhere."""
+        if self.auction is None:
+            raise ModelError(f"ImpactCoefficients: {NO_AUCTION}")
+        return by_auction(self.auction, market.grid, market.assets, "ImpactCoefficients auction")
+
     def law(self, market: Market, trades: Array) -> None:
         """The law is linear: there is nothing to re-price."""
+
+
+def by_auction(value: Data, grid: TimeGrid, assets: pd.Index, what: str) -> Array:
+    """Align a coefficient, by asset, by auction (or by interval), or both, to (N, n); 0 outside auctions."""
+    out = np.zeros((grid.periods, len(assets)))
+    out[grid.auctions] = by_interval_and_asset(
+        value, grid.labels[grid.auctions], assets, what=what, sign="nonnegative", price_units=True
+    )
+    return out
 
 
 def permanent_matrix(gamma: Data, assets: pd.Index) -> Array:
@@ -193,13 +232,18 @@ def _participation(at: float) -> float:
 
 
 def _linearised(per_share: Array, at: float, market: Market) -> Array:
-    """Line with cost `per_share` (n,) at participation `at`; infinite where the volume is zero."""
+    """Line with cost `per_share` (n,) at participation `at`, currency/share^2; infinite where the volume is zero."""
     reach = at * market.volumes
-    tau = market.grid.durations[:, None]
     out = np.full(reach.shape, np.inf)
-    np.divide(per_share * tau, reach, out=out, where=reach > 0)
-    out[market.grid.closed] = 0.0
+    np.divide(per_share, reach, out=out, where=reach > 0)
     return out
+
+
+def _over_time(single: Array, market: Market) -> Array:
+    """Coefficient per rate from that of a single trade: times tau; 0 where there is no rate."""
+    tau = np.broadcast_to(market.grid.durations[:, None], single.shape)
+    rated = ~(market.grid.closed | market.grid.auctions)[:, None]
+    return np.multiply(single, tau, out=np.zeros_like(single), where=rated)
 
 
 def _power_cost(scale: Array, exponent: float, market: Market, trades: Array) -> Array:

@@ -14,6 +14,7 @@ from acopt.market.clock import SECOND, TimeLike, clock, number, parse_duration, 
 __all__ = ["EdgeLookup"]
 
 _TOLERANCE = 1e-9
+_CROSSES = {"open": "opening", "close": "closing"}
 _UNIT_SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
@@ -23,7 +24,7 @@ class EdgeLookup:
     Parameters
     ----------
     edges : ndarray, shape (N+1,), in `unit`
-    closed : ndarray of bool, shape (N,)
+    closed, auctions : ndarray of bool, shape (N,)
     timestamps : pd.DatetimeIndex, shape (N+1,), or None
     unit : str
     session : float
@@ -34,11 +35,12 @@ class EdgeLookup:
         self,
         edges: NDArray[np.float64],
         closed: NDArray[np.bool_],
+        auctions: NDArray[np.bool_],
         timestamps: pd.DatetimeIndex | None,
         unit: str,
         session: float,
     ) -> None:
-        self._edges, self._closed, self._timestamps = edges, closed, timestamps
+        self._edges, self._closed, self._auctions, self._timestamps = edges, closed, auctions, timestamps
         self._unit, self._session, self._periods = unit, session, edges.size - 1
 
     @cached_property
@@ -49,6 +51,13 @@ class EdgeLookup:
         days = self._timestamps.tz_localize(None).normalize().asi8
         starts = np.concatenate([[0], np.flatnonzero(np.diff(days)) + 1])
         return list(zip(starts.tolist(), [*(starts[1:] - 1).tolist(), self._periods], strict=True))
+
+    def crosses(self, which: str) -> list[int]:
+        """Return the intervals that are opening ("open") or closing crosses: auctions at the ends of sessions."""
+        if which not in _CROSSES:
+            raise DataError(f"crosses({which!r}): 'open' or 'close' is accepted")
+        ends = [first if which == "open" else last - 1 for first, last in self._blocks if first < last]
+        return [at for at in ends if self._auctions[at]]
 
     def name(self, index: int) -> str:
         """Return an edge as messages show it."""
@@ -72,7 +81,9 @@ class EdgeLookup:
         return length / (SECOND * _UNIT_SECONDS[self._unit])
 
     def locate(self, time: TimeLike, side: str = "right") -> int:
-        """Return the index of the edge at a time; `side` chooses an edge of a night when a trading time meets both."""
+        """Return the index of the edge at a time; `side` chooses among edges that a time meets (nights, auctions)."""
+        if _is_cross(time):
+            return self._cross(str(time))
         value = number(time)
         if value is not None:
             return self._nearest(self._edges, value, time, side)
@@ -109,7 +120,7 @@ class EdgeLookup:
             for first, last in self._daily(start, end):
                 mask[first:last] = True
             return mask
-        several = len(self._blocks) > 1
+        several = len(self._blocks) > 1 and not any(_is_cross(time) for time in during)
         if several and any(time is not None and parse_time_of_day(time) is not None for time in during):
             raise DataError(
                 f"during={during!r} mixes a time of day with a full time, on a grid of {len(self._blocks)} sessions"
@@ -119,6 +130,21 @@ class EdgeLookup:
         _check_order(during, first, last)
         mask[first:last] = True
         return mask
+
+    def _cross(self, which: str) -> int:
+        """Edge at which the one opening or closing cross starts."""
+        found = self.crosses(which)
+        if len(self._blocks) > 1:
+            raise DataError(
+                f"{which!r} is ambiguous on a grid of {len(self._blocks)} sessions; give a full timestamp (a window "
+                "may name a time of day, such as ('16:00', None) for the closing crosses at 16:00)"
+            )
+        if not found:
+            raise DataError(
+                f"{which!r} names the {_CROSSES[which]} cross, but this grid has none; TimeGrid.session(..., "
+                "auctions=True) has, when it reaches the session's end"
+            )
+        return found[0]
 
     def _on_clock(self, stamp: pd.Timestamp) -> tuple[NDArray[np.float64], float]:
         """Edges and a timestamp, both in microseconds since t_0."""
@@ -177,6 +203,10 @@ class EdgeLookup:
         if not found:
             raise DataError(f"during={during!r} is outside every session of the grid")
         return found
+
+
+def _is_cross(time: object) -> bool:
+    return isinstance(time, str) and time in _CROSSES
 
 
 def _check_order(during: object, first: int, last: int) -> None:

@@ -107,6 +107,7 @@ class Market:
         spread: Data | Bps | str | None = None,
         impact: ImpactModel | None = None,
         daily: Bars | None = None,
+        auction_volume: float | Mapping[str, float] | None = None,
     ) -> Market:
         """Calibrate a market on bars; see `acopt.market.calibration.market_from_bars`."""
         from acopt.market.calibration import market_from_bars
@@ -121,6 +122,7 @@ class Market:
             spread=spread,
             impact=impact,
             daily=daily,
+            auction_volume=auction_volume,
         )
 
     @property
@@ -166,10 +168,13 @@ class Market:
 
     @cached_property
     def daily_volume(self) -> Array:
-        """Average daily volume (n,): expected volume per open time, times one day."""
-        open_time = float(self.grid.durations[~self.grid.closed].sum())
-        traded = self.volumes[~self.grid.closed].sum(axis=0)
-        volume = np.asarray(traded / open_time * self.grid.duration("1 day"))
+        """Average daily volume (n,): expected volume per open time, times one day; plus a day's auctions."""
+        grid = self.grid
+        open_time = float(grid.durations[~grid.closed].sum())
+        traded = self.volumes[~grid.closed & ~grid.auctions].sum(axis=0)
+        volume = np.asarray(traded / open_time * grid.duration("1 day"))
+        if grid.timestamps is not None and grid.auctions.any():
+            volume = volume + self.volumes[grid.auctions].sum(axis=0) / len(grid.timestamps.normalize().unique())
         if (volume <= 0).any():
             asset = self.assets[int(np.argmin(volume))]
             raise DataError(f"volume is 0 in every interval for {asset}; its impact cannot be expressed per volume")

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import cvxpy as cp
 import numpy as np
+import pandas as pd
 
 from acopt.errors import ModelError
 from acopt.market.labels import Array
@@ -93,7 +94,7 @@ class Cost(_Summable):
 
     kind: Kind = "money"
     name: str = ""
-    bound_to_grid: ClassVar[bool] = False
+    bound_to_grid: bool = False
     tracks: ClassVar[bool] = False
 
     def _terms(self) -> tuple[Term, ...]:
@@ -164,18 +165,20 @@ class Constraint(ABC):
 
     def where(self, setting: Setting) -> Mask:
         """Cells (N, n) it applies to."""
-        columns = np.ones(len(setting.assets), dtype=bool)
-        if self.assets is not None:
-            labels = [self.assets] if isinstance(self.assets, str) else list(self.assets)
-            unknown = [label for label in labels if label not in setting.assets]
-            if unknown:
-                raise ModelError(
-                    f"{self.name}: assets= names {unknown[0]!r}, which is not in the order "
-                    f"({', '.join(map(str, setting.assets[:12]))})"
-                )
-            columns = setting.assets.isin(labels)
-        rows = setting.window(self.during)
-        return np.asarray(rows[:, None] & columns[None, :])
+        return np.asarray(setting.window(self.during)[:, None] & self.covered(setting)[None, :])
+
+    def covered(self, setting: Setting) -> Mask:
+        """Assets (n,) it applies to."""
+        if self.assets is None:
+            return np.ones(len(setting.assets), dtype=bool)
+        labels = [self.assets] if isinstance(self.assets, str) else list(self.assets)
+        unknown = [label for label in labels if label not in setting.assets]
+        if unknown:
+            raise ModelError(
+                f"{self.name}: assets= names {unknown[0]!r}, which is not in the order "
+                f"({', '.join(map(str, setting.assets[:12]))})"
+            )
+        return np.asarray(setting.assets.isin(labels))
 
     def one_sided(self, setting: Setting) -> Mask | None:
         """Cells where it keeps trades in the order's direction."""
@@ -207,6 +210,10 @@ class Constraint(ABC):
     @abstractmethod
     def violation(self, path: Trajectory) -> Array:
         """By how much a path breaks it (any shape, zero where kept), in `unit`."""
+
+    def row_labels(self, setting: Setting) -> pd.Index | None:
+        """Labels of what is bounded in every interval (assets, factors, groups); None when it is one number."""
+        return None
 
     def widening(self, setting: Setting) -> tuple[str, Array]:
         """

@@ -81,14 +81,15 @@ def collect(terms: Sequence[Term], setting: Setting) -> tuple[Curvature | None, 
 
 def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> None:
     """Demand that convex + concave is positive definite wherever there is a concave part, else semidefinite."""
-    total = convex + concave
+    total, auctions = convex + concave, setting.grid.auctions
     if total.ndim == 2:
         bad = ~forbidden & ((total < 0) | ((concave < 0) & (total <= TOLERANCE * convex)))
         if not bad.any():
             return
         k, i = (int(j) for j in np.argwhere(bad)[0])
+        alike = bad & (auctions == auctions[k])[:, None]
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = float(np.max(np.where(bad, -concave / convex, 0.0)))
+            ratio = float(np.max(np.where(alike, -concave / convex, 0.0)))
         found = f"{total[k, i]:.6g}"
     else:
         values, vectors, ratios = _spectra(total, concave, forbidden)
@@ -97,15 +98,25 @@ def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> 
             return
         k = int(np.argmax(bad_rows))
         i = int(np.argmax(np.abs(vectors[k])))
-        ratio, found = float(ratios.max()), f"smallest eigenvalue {values[k]:.6g}, relative to the diagonal"
+        ratio, found = (
+            float(ratios[auctions == auctions[k]].max()),
+            f"smallest eigenvalue {values[k]:.6g}, relative to the diagonal",
+        )
     where = place(k, i, setting.grid.labels, setting.assets)
     if ratio == 0.0:
         raise ModelError(
             f"the quadratic cost of trades is not convex for {where}: the temporary impact itself is not positive "
             f"semidefinite, found {found}"
         )
+    if auctions[k]:
+        raise ModelError(
+            f"the quadratic cost of trades is not convex for {where}: in this auction A - gamma / 2 must be positive, "
+            f"found {found}. Permanent impact is recovered faster than the auction's own impact is paid: a larger "
+            "auction=, a smaller gamma, or PermanentImpact(own='half') is needed"
+        )
+    continuous = int((~auctions).sum())
     advice = (
-        f"at least {int(np.floor(setting.grid.periods * ratio * (1 + 1e-11))) + 1} intervals would do"
+        f"at least {int(np.floor(continuous * ratio * (1 + 1e-11))) + 1} intervals would do"
         if np.isfinite(ratio)
         else "there is no temporary impact to make up for it"
     )

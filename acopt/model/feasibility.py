@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from acopt.errors import InfeasibleError
+from acopt.errors import InfeasibleError, UnboundedError
 from acopt.market.labels import Array, place
-from acopt.model.algebra import Constraint
+from acopt.model.algebra import Constraint, Term
 from acopt.model.setting import Setting
+
+if TYPE_CHECKING:
+    from acopt.insight.diagnosis import Diagnosis
 
 ROUNDING = 1e-12
 
@@ -52,6 +58,23 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
             f"{setting.assets[i]}: floors sum to {abs(limit):,.0f} shares, the order is {abs(need[i]):,.0f} "
             f"({', '.join(bounding(constraints, setting, slice(None), i))})"
         )
+
+
+def diagnosed(setting: Setting, terms: Sequence[Term], constraints: Sequence[Constraint]) -> Diagnosis:
+    """Say what is wrong with a problem; see `acopt.insight.diagnosis`."""
+    from acopt.insight.diagnosis import diagnose
+
+    return diagnose(setting, terms, constraints)
+
+
+@contextmanager
+def diagnosable(setting: Setting, terms: Sequence[Term], constraints: Sequence[Constraint]) -> Iterator[None]:
+    """Give the errors that are raised inside what their diagnosis needs."""
+    try:
+        yield
+    except (InfeasibleError, UnboundedError) as error:
+        error.about(partial(diagnosed, setting, terms, constraints))
+        raise
 
 
 def trade_bounds(constraints: Sequence[Constraint], setting: Setting) -> tuple[Array, Array]:

@@ -11,6 +11,9 @@ import numpy as np
 from acopt.market.labels import Array
 from acopt.solving.canonical import Indices
 
+EQUALITIES = (cp.constraints.Equality, cp.constraints.Zero)
+LINEAR = (*EQUALITIES, cp.constraints.Inequality, cp.constraints.NonNeg, cp.constraints.NonPos)
+
 
 class Multipliers:
     """
@@ -34,11 +37,20 @@ class Multipliers:
         return -self._duals() + 0.0
 
     def of(self, name: str) -> list[Array]:
-        """Prices of a rule's rows: one array per CVXPY constraint, in its shape; empty for a rule without rows."""
-        return [self._price(rule) for rule in self._rules.get(name, [])]
+        """
+        Prices of a rule's rows: one array per CVXPY constraint, in its shape; empty for a rule without rows.
 
-    def _price(self, rule: cp.Constraint) -> Array:
+        NaN for a cone, and for what CVXPY rewrote into rows that are not its cells.
+        """
+        return [self.price(rule) for rule in self._rules.get(name, [])]
+
+    def equalities(self, name: str) -> list[bool]:
+        """Whether each of the rule's CVXPY constraints is an equality."""
+        return [isinstance(rule, EQUALITIES) for rule in self._rules.get(name, [])]
+
+    def price(self, rule: cp.Constraint) -> Array:
+        """Prices of one CVXPY constraint of the declared problem, as in `of`."""
         mine = np.asarray(self._prices[self._rows == rule.id])
-        if mine.size != np.prod(rule.shape, dtype=int):
-            return mine  # a rule that CVXPY rewrote: its rows have no cells
+        if not isinstance(rule, LINEAR) or mine.size != np.prod(rule.shape, dtype=int):
+            return np.full(rule.shape, np.nan)
         return mine.reshape(rule.shape, order="F")

@@ -13,6 +13,7 @@ import pandas as pd
 from acopt.errors import DataError, ModelError
 from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
+from acopt.model.benchmarks import spread_out, tradable
 from acopt.model.setting import Setting
 
 FAILURES = (
@@ -33,8 +34,9 @@ class PathAccess(ABC):
     The vocabulary of a path; every quantity is affine in the trades.
 
     `trades` u (N, n) shares, buys +, sells -; `remaining` x (N+1, n) shares; `holdings` h = x + target
-    (N+1, n) shares; `rates` u_k / tau_k (N, n) shares/time; `participation` u_k / V_k (N, n), signed
-    fraction of volume, 0 where there is none; `notional` P_i u_ik (N, n), currency traded.
+    (N+1, n) shares; `rates` u_k / tau_k (N, n) shares/time, in an auction 0 in formulas and NaN in
+    tables; `participation` u_k / V_k (N, n), signed fraction of volume, 0 where there is none;
+    `notional` P_i u_ik (N, n), currency traded.
     """
 
     grid: TimeGrid
@@ -224,7 +226,8 @@ def _target(setting: Setting) -> Array:
 
 
 def _per_time(setting: Setting) -> Array:
-    return np.broadcast_to(1.0 / setting.durations, setting.shape)
+    auctions = setting.grid.auctions[:, None]
+    return np.broadcast_to(np.where(auctions, 0.0, 1.0 / np.where(auctions, 1.0, setting.durations)), setting.shape)
 
 
 def _per_volume(setting: Setting) -> Array:
@@ -290,8 +293,9 @@ class Trajectory(PathAccess):
 
     @cached_property
     def rates(self) -> Array:
-        """Trading rates (N, n), shares/time."""
-        return np.asarray(self._trades / self.setting.durations)
+        """Trading rates (N, n), shares/time; NaN in an auction, which has none."""
+        tau = np.where(self.grid.auctions[:, None], np.nan, self.setting.durations)
+        return np.asarray(self._trades / tau)
 
     @cached_property
     def participation(self) -> Array:
@@ -337,7 +341,7 @@ class ConstantPaths(PathAccess):
     @property
     def rates(self) -> cp.Constant:
         """Trading rates (N, n), shares/time."""
-        return cp.Constant(self._trajectory.rates)
+        return cp.Constant(np.where(self.grid.auctions[:, None], 0.0, self._trajectory.rates))
 
     @property
     def participation(self) -> cp.Constant:
@@ -390,9 +394,4 @@ def check_own_variables(expression: Any, path: Paths, name: str) -> None:
 
 def twap(setting: Setting) -> Trajectory:
     """Trade at a constant rate through every interval in which trading is possible."""
-    weight = np.broadcast_to(setting.durations, setting.shape)
-    if setting.forbidden.size:
-        weight = np.where(setting.forbidden, 0.0, weight)
-    total = weight.sum(axis=0)
-    share = np.divide(weight, total, out=np.zeros(setting.shape), where=total > 0)
-    return Trajectory(setting, -share * setting.remaining)
+    return Trajectory(setting, spread_out(setting, np.where(tradable(setting), setting.durations, 0.0)))

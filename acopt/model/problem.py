@@ -15,16 +15,18 @@ from acopt.market.labels import Array, place
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
+from acopt.model.cross_check import cross_checked
 from acopt.model.curvature import collect
 from acopt.model.declaration import BOUNDS, CURVATURE, Declaration, State
 from acopt.model.dials import solve_for, with_weight
-from acopt.model.feasibility import check_capacity, trade_bounds
+from acopt.model.feasibility import check_capacity, diagnosable, diagnosed, trade_bounds
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
 from acopt.model.solution import Solver
 
 if TYPE_CHECKING:
+    from acopt.insight.diagnosis import Diagnosis
     from acopt.sweeps.frontier import Frontier
 
 SOLVERS = ("auto", "OSQP", "CLARABEL", "PIQP", "HIGHS")
@@ -127,7 +129,12 @@ class ExecutionProblem:
         return self._solver.declaration.synchronise(self._numbers)
 
     def solve(
-        self, *, solver: str = "auto", tolerance: float = 1e-6, fallback: Sequence[str] = ("CLARABEL",)
+        self,
+        *,
+        solver: str = "auto",
+        tolerance: float = 1e-6,
+        fallback: Sequence[str] = ("CLARABEL",),
+        cross_check: bool = False,
     ) -> Schedule:
         """
         Return the optimal schedule with its certificate.
@@ -137,6 +144,7 @@ class ExecutionProblem:
         solver : "auto", or one of OSQP, CLARABEL, PIQP, HIGHS, which is then used or raises.
         tolerance : relative duality gap that is accepted; what is returned is usually exact to rounding.
         fallback : solvers tried in turn when "auto" fails, each recorded in the certificate.
+        cross_check : solve again by another algorithm, and note the difference in the certificate.
 
         Raises
         ------
@@ -145,7 +153,7 @@ class ExecutionProblem:
         InfeasibleError, UnboundedError
             No schedule obeys the constraints, or the objective falls without end.
         SolverError
-            No solver met the accuracy contract; lists what was tried.
+            No solver met the accuracy contract; lists what was tried. Or a cross-check disagrees.
         """
         for term in self._state.terms:
             if term.cost.kind == "risk" and term.weight is None:
@@ -161,7 +169,8 @@ class ExecutionProblem:
             raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
-        return self._run(solver, tolerance, fallback)
+        plan = self._run(solver, tolerance, fallback)
+        return cross_checked(plan, self._solver, self._state, self._numbers, tolerance) if cross_check else plan
 
     def solve_at(self, term: str, weight: float) -> Schedule:
         """Solve with another weight of one risk term, warm; the problem's own weights stay as they are."""
@@ -172,7 +181,9 @@ class ExecutionProblem:
         return self._with(state, {**self._numbers, **numbers})._run("auto", 1e-6, ("CLARABEL",))
 
     def _run(self, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
-        plan = self._solver.solve(self._state, self._numbers, solver, tolerance, fallback)
+        state = self._state
+        with diagnosable(state.setting, state.terms, state.constraints):
+            plan = self._solver.solve(state, self._numbers, solver, tolerance, fallback)
         plan.problem = self.copy()
         return plan
 
@@ -260,7 +271,8 @@ class ExecutionProblem:
         if order is None and market is None:
             setting = old.setting.after(executed)
             bounds = trade_bounds(old.constraints, setting)
-            check_capacity(*bounds, old.constraints, setting)
+            with diagnosable(setting, old.terms, old.constraints):
+                check_capacity(*bounds, old.constraints, setting)
             state = replace(old, setting=setting, bounds=bounds)
         else:
             state = _state(_reordered(new_order, old.setting), new_market, old.terms, old.constraints, executed)
@@ -268,6 +280,22 @@ class ExecutionProblem:
         declaration = self._solver.declaration
         if BOUNDS in declaration.groups:
             return self._with(state, declaration.numbers(state))
+        return self._declared(state)
+
+    def restated(
+        self,
+        executed: Array,
+        order: Order,
+        market: Market,
+        terms: tuple[Term, ...],
+        constraints: tuple[Constraint, ...],
+    ) -> ExecutionProblem:
+        """Return the problem on another grid, declared anew, its first p intervals history as in `with_history`."""
+        state = _state(_reordered(order, self.setting), market, terms, constraints, executed)
+        _check_history(state.setting)
+        return self._declared(state)
+
+    def _declared(self, state: State) -> ExecutionProblem:
         declaration = Declaration(state)
         out = self._with(state, declaration.numbers(state))
         out._solver = Solver(declaration)
@@ -293,11 +321,21 @@ class ExecutionProblem:
         """Return the terms and rules that price a schedule."""
         return Pricing(self._state.terms, self._state.constraints)
 
-    def frontier(self, points: int = 25) -> Frontier:
-        """Trace cost against risk; see `acopt.sweeps.frontier`."""
+    def constraint_costs(self) -> pd.DataFrame:
+        """What every rule costs, by leaving it out; see `acopt.insight.constraint_costs`."""
+        from acopt.insight.constraint_costs import constraint_costs
+
+        return constraint_costs(self)
+
+    def diagnose(self) -> Diagnosis:
+        """Say which rules conflict and what repairs that, or which cost lacks a counterweight; see `acopt.insight`."""
+        return diagnosed(self._state.setting, self._state.terms, self._state.constraints)
+
+    def frontier(self, points: int = 25, *, term: str | None = None) -> Frontier:
+        """Trace cost against risk; `term` names the risk when there are several. See `acopt.sweeps.frontier`."""
         from acopt.sweeps.frontier import trace
 
-        return trace(self, points)
+        return trace(self, points, term=term)
 
     def __repr__(self) -> str:
         n, m = self._state.setting.shape
@@ -315,17 +353,18 @@ def _state(
     """Align, collect, check."""
     setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
     curvature, forbidden = collect(terms, setting)
-    setting = replace(setting, forbidden=forbidden)
+    setting = setting.but(forbidden=forbidden)
     one_sided = np.zeros(setting.shape, dtype=bool)
     for constraint in constraints:
         own = constraint.one_sided(setting)
         one_sided |= own if own is not None else False
-    setting = replace(setting, one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
-    for constraint in constraints:
-        constraint.where(setting)
-        constraint.check(setting)
-    bounds = trade_bounds(constraints, setting)
-    check_capacity(*bounds, constraints, setting)
+    setting = setting.but(one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
+    with diagnosable(setting, terms, constraints):
+        for constraint in constraints:
+            constraint.where(setting)
+            constraint.check(setting)
+        bounds = trade_bounds(constraints, setting)
+        check_capacity(*bounds, constraints, setting)
     return State(setting, terms, constraints, curvature, bounds)
 
 
@@ -343,7 +382,7 @@ def _check_history(setting: Setting) -> None:
 def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
     """Mean of tau_k C_k over tradable intervals (n,), of the convex trade costs: the eta that scales smoothness."""
     eta: Array | None = None
-    count = np.maximum((~setting.forbidden).sum(axis=0), 1)
+    count = np.maximum((~setting.forbidden & (setting.durations > 0)).sum(axis=0), 1)
     for term in terms:
         c = term.cost.curvature(setting)
         if c is None:

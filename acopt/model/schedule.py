@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,15 @@ from acopt.model.paths import Trajectory
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from acopt.insight.lots import RoundedSchedule
+    from acopt.insight.replanning import Replan
+    from acopt.insight.replay import Arrival, Fill, Impact, Replay
+    from acopt.market.bars import Bars
+    from acopt.market.clock import TimeLike
+    from acopt.market.labels import Data
+    from acopt.market.market import Market
+    from acopt.market.order import Order
+    from acopt.model.cross_check import CrossCheck
     from acopt.model.multipliers import Multipliers
     from acopt.model.problem import ExecutionProblem
 
@@ -48,6 +57,7 @@ class Certificate:
     solver, algebra, iterations, refinements, seconds : who solved it and how.
     refined : whether the active set was solved exactly.
     tries : every attempt, fallbacks included.
+    cross_check : how another solver's answer compares; None when nobody asked for one.
     """
 
     gap: float
@@ -66,6 +76,7 @@ class Certificate:
     refined: bool
     seconds: float
     tries: tuple[str, ...]
+    cross_check: CrossCheck | None = None
 
     @property
     def relative_gap(self) -> float:
@@ -82,6 +93,7 @@ class Certificate:
             f"{f', {self.refinements} refinements' if self.refined else ', not refined'}{fallback}"
             f"{', a conic program and not a QP' if self.conic else ''}, "
             f"{1e3 * self.seconds:.3g} ms"
+            f"{'' if self.cross_check is None else f'; {self.cross_check}'}"
         )
 
 
@@ -199,37 +211,61 @@ class Schedule(Frames):
         return 1e4 * amount / self.setting.gross if self.setting.gross > 0 else float("nan")
 
     def breakdown(self) -> pd.DataFrame:
-        """
-        Cost by term, asset and interval, tidy: cost, kind, weight, interval, asset, value, weighted.
+        """Cost by term, asset and interval, summing to the objective; see `acopt.insight.attribution`."""
+        from acopt.insight.attribution import breakdown
 
-        `weighted` sums to the objective. A custom cost has no parts: its row has no asset and interval.
-        """
-        n, m = self.setting.shape
-        frames = []
-        for term in self.pricing.terms:
-            values = np.asarray(term.cost.values(self.path))
-            whole = values.shape != (n, m)
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "cost": term.cost.name,
-                        "kind": term.cost.kind,
-                        "weight": term_weight(term),
-                        "interval": [None] if whole else self.setting.grid.labels.repeat(m),
-                        "asset": [None] if whole else np.tile(self.setting.assets.to_numpy(), n),
-                        "value": [float(values.sum())] if whole else values.ravel(),
-                    }
-                )
-            )
-        out = pd.concat([f.astype({"interval": object, "asset": object}) for f in frames], ignore_index=True)
-        out["weighted"] = out["weight"] * out["value"]
-        return out
+        return breakdown(self)
+
+    def attribution(self, by: Literal["asset", "interval"] = "asset") -> pd.DataFrame:
+        """Split cost and risk over assets or intervals, with totals; see `acopt.insight.attribution`."""
+        from acopt.insight.attribution import attribution
+
+        return attribution(self, by)
+
+    def shadow_prices(self, by: Literal["bound", "asset", "constraint"] = "bound") -> pd.DataFrame:
+        """What every bound is worth, the most valuable first; see `acopt.insight.shadow_prices`."""
+        from acopt.insight.shadow_prices import shadow_prices
+
+        return shadow_prices(self, by)
 
     def summary(self) -> str:
         """Return the schedule in words; see `acopt.insight.summary`."""
         from acopt.insight.summary import summarise
 
         return summarise(self)
+
+    def _repr_html_(self) -> str:
+        from acopt.insight.html import to_html
+
+        return to_html(self)
+
+    def replay(
+        self, bars: Bars, *, impact: Impact = "model", fill: Fill = "vwap", arrival: Arrival = "plan"
+    ) -> Replay:
+        """Execute the plan on the bars of its day, after the fact; see `acopt.insight.replay`."""
+        from acopt.insight.replay import replay
+
+        return replay(self, bars, impact=impact, fill=fill, arrival=arrival)
+
+    def reoptimize(
+        self,
+        *,
+        at: TimeLike,
+        executed: Any,
+        market: Market | None = None,
+        volume_scale: Data | None = None,
+        order: Order | None = None,
+    ) -> Replan:
+        """Plan the rest again, given what was executed before `at`; see `acopt.insight.replanning`."""
+        from acopt.insight.replanning import reoptimize
+
+        return reoptimize(self, at=at, executed=executed, market=market, volume_scale=volume_scale, order=order)
+
+    def round_lots(self, lot: Data, *, tolerance: float = 1e-6, time_limit: float = 20.0) -> RoundedSchedule:
+        """Return the best schedule in whole lots, its gap proven; see `acopt.insight.lots`."""
+        from acopt.insight.lots import round_lots
+
+        return round_lots(self, lot, tolerance=tolerance, time_limit=time_limit)
 
     def plot(self, path: str | PathLike[str] | None = None) -> Figure:
         """Draw trades, caps and paths; see `acopt.interface.plotting` (extra `plot`)."""

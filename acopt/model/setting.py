@@ -58,7 +58,11 @@ class Setting:
 
     def after(self, past: Array) -> Setting:
         """Return the same setting with a history; what does not depend on that stays known."""
-        out = replace(self, past=past)
+        return self.but(past=past)
+
+    def but(self, **changes: Any) -> Setting:
+        """Return the setting with changes that no coefficient depends on; those that are known stay known."""
+        out = replace(self, **changes)
         out._known.update({key: value for key, value in self._known.items() if key[1] != BOUNDS})
         return out
 
@@ -124,7 +128,8 @@ class Setting:
     @cached_property
     def hedges(self) -> Mask:
         """Assets that are hedge legs (n,)."""
-        return np.array([label in self.order.hedges for label in self.assets], dtype=bool)
+        labels = list(self.order.hedges)
+        return np.asarray(self.assets.isin(labels)) if labels else np.zeros(len(self.assets), dtype=bool)
 
     @cached_property
     def gross(self) -> float:

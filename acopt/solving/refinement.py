@@ -59,7 +59,7 @@ class Refiner:
 
     def follow(self, qp: Quadratic, y: Array) -> tuple[Array, Array, int] | None:
         """Go on from the active set of an earlier program, y its multipliers; None when it takes long to settle."""
-        return self._settle(qp, y < 0, y > 0, False, None)
+        return self._settle(qp, (y < 0) & np.isfinite(qp.l), (y > 0) & np.isfinite(qp.u), False, None)
 
     def _settle(
         self, qp: Quadratic, low: Mask, high: Mask, precise: bool, single: int | None
@@ -84,6 +84,9 @@ class Refiner:
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
             z, y, ax, clean = self._solve(qp, equal, low, high, precise)
+            if not np.isfinite(ax).all():  # a singular set that the factorisation let pass
+                self._solver = None
+                return None
             feasible = FEASIBLE * (1.0 + np.abs(ax))
             over = np.where(equal, 0.0, np.maximum(qp.l - ax, ax - qp.u))
             slope_now = max(slope, float(np.abs(y).max(initial=0.0)))

@@ -19,9 +19,11 @@ from acopt.market.labels import by_asset
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Objective, Term
+from acopt.model.benchmarks import TWAP, VWAP, Benchmark, Close
 from acopt.model.problem import ExecutionProblem
 from acopt.model.setting import Setting
-from acopt.spec.schema import CaseTable, CovarianceTable, Expected, ProblemSpec, Table
+from acopt.spec.schema import BenchmarkTable, CaseTable, CovarianceTable, Expected, ProblemSpec
+from acopt.spec.tables import Table
 
 CLASSES: Mapping[str, Callable[..., Any]] = {
     made.__name__: made
@@ -29,12 +31,14 @@ CLASSES: Mapping[str, Callable[..., Any]] = {
         *(impact.TemporaryImpact, impact.PermanentImpact, impact.SpreadCost, alpha.Alpha),
         *(risk.TimingRisk, risk.TrackingRisk, smoothness.Smoothness, smoothness.Jerk),
         *(trading.Participation, trading.TradeRate, trading.TradeSize, trading.Monotone, trading.NoTrade),
-        *(trading.AllowUnfilled, trading.Complete, portfolio.HoldingBounds, portfolio.DollarNeutral),
+        *(trading.AllowUnfilled, trading.Complete, portfolio.HoldingBounds, portfolio.CashBalance),
+        *(portfolio.DollarNeutral, portfolio.FactorNeutral, portfolio.GroupNeutral),
         *(impact_models.LinearImpact, impact_models.SquareRootImpact),
         *(impact_models.AlmgrenEtAl2005, impact_models.ImpactCoefficients),
     )
 }
-PLAIN = {"name", "own", "derivative", "half_life", "assets", "during", "of", "tolerance", "at"}
+BENCHMARKS: Mapping[str, type[Benchmark]] = {"TWAP": TWAP, "VWAP": VWAP, "Close": Close}
+PLAIN = {"name", "own", "derivative", "half_life", "assets", "during", "of", "tolerance", "groups", "at"}
 """Keywords that are no coefficients: they reach the constructor as they are."""
 NUMBERS = ("objective", "expected_cost", "variance", "risk", "cost_bps", "risk_bps")
 PATHS = {"remaining": "edges", "holdings": "edges", "trades": "intervals"}
@@ -216,8 +220,13 @@ class Assembly:
             value, at = getattr(table, key), f"{where}.{key}"
             if isinstance(value, CovarianceTable):
                 value = self._covariance(value, at)
+            elif isinstance(value, BenchmarkTable):
+                value = BENCHMARKS[value.kind](**value.model_dump(exclude={"kind"}, exclude_none=True))
             elif key == "benchmark":
                 value = self.path(value, at, "edges")
+            elif key == "exposures":
+                several = any(isinstance(row, dict) for row in value.values())
+                value = pd.DataFrame.from_dict(value, orient="index") if several else value
             elif key not in PLAIN and not isinstance(value, str):
                 value = self.data(value, at)
             if key not in ("type", "model", "weight"):

@@ -3,58 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Generic, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag, model_validator
 
-
-def refusal(message: str, path: str = "") -> PydanticCustomError:
-    """Return an error about a value; `path` leads on from the validated table to the culprit."""
-    return PydanticCustomError("refused", "{message}", {"message": message, "path": path})
-
-
-T = TypeVar("T")
-Text: TypeAlias = Annotated[str, Field(pattern=r"\S")]
-Number: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
-Amount: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-ListOf: TypeAlias = Annotated[tuple[T, ...], Field(strict=False)]
-Time: TypeAlias = Number | str | dt.time | dt.datetime
-
-ByAsset: TypeAlias = T | dict[str, T]
-"""A number, or one for each asset."""
-Layers: TypeAlias = T | ListOf[T] | dict[str, T | ListOf[T]]
-"""A number; a list by interval; or either of them for each asset."""
-Square: TypeAlias = dict[str, dict[str, Number]]
-"""Numbers by pair of labels."""
-Matrix: TypeAlias = Number | ListOf[ListOf[Number]] | Square
-"""Rows in the order of the assets (or factors), or numbers by pair of labels; a number for one asset."""
-
-
-class Table(BaseModel):
-    """Base of all tables: immutable, no conversions, an unknown key refused by name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    forms: ClassVar[tuple[set[str], ...]] = ()
-    """Combinations of keys of which exactly one must be given."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known(cls, data: Any) -> Any:
-        unknown = [name for name in data if name not in cls.model_fields] if isinstance(data, dict) else []
-        if unknown:
-            raise refusal(f"unknown key; accepted are {', '.join(cls.model_fields)}", f".{unknown[0]}")
-        return data
-
-    @model_validator(mode="after")
-    def _one_form(self) -> Self:
-        concerned = set().union(*self.forms)
-        found = [name for name in type(self).model_fields if name in concerned and getattr(self, name) is not None]
-        if self.forms and set(found) not in self.forms:
-            wanted = ", or ".join(" and ".join(sorted(form)) for form in self.forms)
-            raise refusal(f"expected is {wanted}; given: {', '.join(found) or 'none of them'}")
-        return self
+from acopt.spec.rules import Constraints
+from acopt.spec.tables import (
+    Amount,
+    ByAsset,
+    Layers,
+    ListOf,
+    Matrix,
+    Number,
+    Path,
+    Positive,
+    Square,
+    T,
+    Table,
+    Text,
+    Time,
+    refusal,
+)
 
 
 class SourceTable(Table):
@@ -218,11 +187,29 @@ class TimingRiskTable(CostBase):
     covariance: CovarianceTable | None = None
 
 
+class BenchmarkTable(Table):
+    """See `acopt.TWAP`, `acopt.VWAP`, `acopt.Close`; start and end of the window, the whole grid by default."""
+
+    kind: Literal["TWAP", "VWAP", "Close"]
+    start: Time | None = None
+    end: Time | None = None
+
+    @model_validator(mode="after")
+    def _close(self) -> BenchmarkTable:
+        for name in ("start", "end"):
+            if self.kind == "Close" and getattr(self, name) is not None:
+                raise refusal("not accepted: Close is the last interval, whatever the window", f".{name}")
+        return self
+
+
 class TrackingRiskTable(CostBase):
-    """See `acopt.TrackingRisk`; benchmark: shares still to trade at t_0..t_N, for each asset."""
+    """See `acopt.TrackingRisk`; benchmark: its kind, or shares still to trade at t_0..t_N, for each asset."""
 
     type: Literal["TrackingRisk"]
-    benchmark: ListOf[Number] | dict[str, ListOf[Number]]
+    benchmark: Annotated[
+        Annotated[BenchmarkTable, Tag("by kind")] | Annotated[Path, Tag("by path")],
+        Discriminator(lambda value: "by kind" if isinstance(value, dict) and "kind" in value else "by path"),
+    ]
     covariance: CovarianceTable | None = None
 
 
@@ -264,55 +251,6 @@ CostTable: TypeAlias = (
 Costs: TypeAlias = ListOf[Annotated[CostTable, Field(discriminator="type")]]
 
 
-class ConstraintBase(Table):
-    """What every constraint has: a name (its type by default), the assets and the window it is about."""
-
-    name: Text | None = None
-    assets: ListOf[Text] | None = None
-    during: Annotated[tuple[Time, Time], Field(strict=False)] | None = None
-
-
-class PlainTable(ConstraintBase):
-    """See `acopt.Monotone`, `acopt.NoTrade`, `acopt.Complete`."""
-
-    type: Literal["Monotone", "NoTrade", "Complete"]
-
-
-class BoundsTable(ConstraintBase):
-    """See `acopt.TradeSize`, `acopt.TradeRate` (signed: buys +, sells -), `acopt.HoldingBounds`."""
-
-    type: Literal["TradeSize", "TradeRate", "HoldingBounds"]
-    lower: Layers[float] | None = None
-    upper: Layers[float] | None = None
-
-
-class ParticipationTable(ConstraintBase):
-    """See `acopt.Participation`."""
-
-    type: Literal["Participation"]
-    maximum: Layers[Amount]
-    minimum: Layers[Amount] | None = None
-
-
-class DollarNeutralTable(ConstraintBase):
-    """See `acopt.DollarNeutral`."""
-
-    type: Literal["DollarNeutral"]
-    tolerance: Amount
-    of: Literal["remaining", "holdings"] | None = None
-
-
-class AllowUnfilledTable(ConstraintBase):
-    """See `acopt.AllowUnfilled`."""
-
-    type: Literal["AllowUnfilled"]
-    penalty_bps: ByAsset[Positive]
-
-
-ConstraintTable: TypeAlias = PlainTable | BoundsTable | ParticipationTable | DollarNeutralTable | AllowUnfilledTable
-Constraints: TypeAlias = ListOf[Annotated[ConstraintTable, Field(discriminator="type")]]
-
-
 class SolveTable(Table):
     """[solve]: one dial that finds the weight of the unweighted risk term; nothing when all have weights."""
 
@@ -342,7 +280,7 @@ class Expected(Table, Generic[T]):
 
 
 ExpectedNumber: TypeAlias = Expected[Number]
-ExpectedPath: TypeAlias = Expected[ListOf[Number] | dict[str, ListOf[Number]]]
+ExpectedPath: TypeAlias = Expected[Path]
 
 
 class ExpectedTable(Table):
@@ -354,7 +292,7 @@ class ExpectedTable(Table):
     risk: ExpectedNumber | None = None
     cost_bps: ExpectedNumber | None = None
     risk_bps: ExpectedNumber | None = None
-    terms: dict[str, ExpectedNumber] = {}
+    terms: dict[str, ExpectedNumber] = Field(default_factory=dict)
     remaining: ExpectedPath | None = None
     holdings: ExpectedPath | None = None
     trades: ExpectedPath | None = None
@@ -365,7 +303,7 @@ class CaseTable(Table):
 
     name: Text
     description: str = ""
-    weights: dict[str, Amount] = {}
+    weights: dict[str, Amount] = Field(default_factory=dict)
     cost: Costs = ()
     constraint: Constraints = ()
     solve: SolveTable | None = None

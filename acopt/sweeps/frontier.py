@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
+from acopt.insight.strategies import max_participation, time_done
+from acopt.insight.words import clock
 from acopt.model.dials import reference_aversion, risk_term
-from acopt.model.schedule import Schedule
+from acopt.model.schedule import FINISHED, Schedule
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from acopt.model.problem import ExecutionProblem
 
 EDGE = 0.01
@@ -26,23 +32,44 @@ class Frontier:
 
     Attributes
     ----------
-    table : one row per schedule: risk_aversion, risk_price, cost_bps, risk_bps, half_life, finish,
-        max_participation.
+    table : one row per schedule: risk_aversion, risk_price, cost_bps, risk_bps, half_life, finish (in the
+        grid's unit from t_0), max_participation; tracking_bps, one standard deviation of slippage against
+        the benchmark, when the risk that is traded off is a tracking risk; finish_at, text, where the grid has
+        clock times.
     plans : the schedules, in the table's order.
+    term : name of the risk term that is traded off.
     """
 
     table: pd.DataFrame
     plans: tuple[Schedule, ...]
+    term: str
+
+    def plot(self, path: str | PathLike[str] | None = None, *, marks: Mapping[str, Schedule] | None = None) -> Figure:
+        """Draw cost against risk, with schedules marked by name; see `acopt.interface.frontier_plot`."""
+        from acopt.interface.frontier_plot import plot_frontier
+
+        return plot_frontier(self, marks, path)
+
+    def _repr_html_(self) -> str:
+        return self.table.to_html(index=False, float_format="{:.4g}".format)
 
 
-def trace(problem: ExecutionProblem, points: int = 25) -> Frontier:
+def trace(problem: ExecutionProblem, points: int = 25, *, term: str | None = None) -> Frontier:
     """
     Trace the frontier over its own range: from 1% below the largest risk to 1% above the least.
 
     Parameters
     ----------
-    problem : a problem with one risk term; its own weight does not matter.
+    problem : a problem with a risk term; its own weight does not matter.
     points : number of schedules, >= 2, evenly spaced in log(lambda).
+    term : name of the risk term to turn, when there are several; the others keep their weights.
+
+    Raises
+    ------
+    DataError
+        `points` is no integer >= 2.
+    ModelError
+        There is no risk term, or there are several and `term` names none of them.
 
     References
     ----------
@@ -50,25 +77,39 @@ def trace(problem: ExecutionProblem, points: int = 25) -> Frontier:
     """
     if isinstance(points, bool) or not isinstance(points, int) or points < 2:
         raise DataError(f"frontier points={points!r}: an integer >= 2 is expected")
-    risk = risk_term(problem, None, weighted=True)
+    risk = risk_term(problem, term, weighted=True)
     low, high = _range(problem, risk)
-    plans = tuple(problem.solve_at(risk, float(weight)) for weight in np.geomspace(low, high, points))
-    rows = []
-    for plan in plans:
-        dials = plan.urgency
-        participation = np.abs(plan.path.participation).max() if problem.market.has_volume else np.nan
-        rows.append(
-            {
-                "risk_aversion": dials.risk_aversion,
-                "risk_price": dials.risk_price,
-                "cost_bps": dials.cost_bps,
-                "risk_bps": dials.risk_bps,
-                "half_life": dials.half_life,
-                "finish": dials.finish,
-                "max_participation": float(participation),
-            }
-        )
-    return Frontier(pd.DataFrame(rows), plans)
+    weights = np.geomspace(low, high, points).tolist()
+    plans = tuple(problem.solve_at(risk, weight) for weight in weights)
+    table = pd.DataFrame([_row(plan, risk, weight) for plan, weight in zip(plans, weights, strict=True)])
+    if next(t.cost for t in problem.objective.terms if t.cost.name == risk).tracks:
+        table["tracking_bps"] = [plan.bps(_deviation(plan, risk)) for plan in plans]
+    if problem.market.grid.timestamps is not None:
+        table["finish_at"] = [_clock_time(plan) for plan in plans]
+    return Frontier(table, plans, risk)
+
+
+def _row(plan: Schedule, risk: str, weight: float) -> dict[str, float]:
+    dials = plan.urgency
+    return {
+        "risk_aversion": weight,
+        "risk_price": 2.0 * weight * _deviation(plan, risk),
+        "cost_bps": dials.cost_bps,
+        "risk_bps": dials.risk_bps,
+        "half_life": dials.half_life,
+        "finish": dials.finish,
+        "max_participation": max_participation(plan),
+    }
+
+
+def _clock_time(plan: Schedule) -> str:
+    """When 99% is done, as text, so that the table can still be rounded; "" if never."""
+    moment = time_done(plan, FINISHED)
+    return "" if pd.isna(moment) else clock(moment, plan.setting, "%H:%M:%S")
+
+
+def _deviation(plan: Schedule, risk: str) -> float:
+    return float(np.sqrt(max(plan.term_values[risk], 0.0)))
 
 
 def _range(problem: ExecutionProblem, risk: str) -> tuple[float, float]:
@@ -76,7 +117,7 @@ def _range(problem: ExecutionProblem, risk: str) -> tuple[float, float]:
     centre = reference_aversion(problem, risk)
 
     def deviation(weight: float) -> float:
-        return float(np.sqrt(problem.solve_at(risk, weight).term_values[risk]))
+        return _deviation(problem.solve_at(risk, weight), risk)
 
     most, least = deviation(0.0), deviation(centre * 10.0**DECADES)
     low = high = centre

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import acopt as ac
 from acopt.analytic.almgren_chriss import least_impact
 from acopt.insight.strategies import almgren_chriss, compare, immediate, pov, twap, vwap
+from acopt.model.benchmarks import VWAP
 
 ROUNDING = 1e-14  # a handful of double roundings, relative
 OPTIMUM = 1e-7  # trades of a strictly convex problem, relative to X: the accuracy contract
@@ -450,13 +451,33 @@ def test_strategies_say_what_is_missing() -> None:
         with pytest.raises(ac.ModelError, match="the market has no volume"):
             strategy(bare)
     dry = basket(volume=np.array([[1e5, 0.0], [1e5, 0.0], [0.0, 1e5]]))
-    with pytest.raises(ac.ModelError, match=r"twap: B has an order, but no interval of the window \(None, 0\.75\)"):
+    with pytest.raises(
+        ac.ModelError, match=r"TWAP\(end=0\.75\): B has an order, but no interval in which it can trade"
+    ):
         twap(dry, end=0.75)
-    with pytest.raises(ac.ModelError, match="vwap: A has an order"):
+    with pytest.raises(ac.ModelError, match=r"VWAP\(start=0.75\): A has an order"):
         vwap(dry, start=0.75)
     never = basket(ac.AllowUnfilled(5.0), volume=np.array([[1e5, 0.0], [1e5, 0.0], [1e5, 0.0]]))
-    with pytest.raises(ac.ModelError, match="immediate: B has an order, but no interval of the grid"):
+    with pytest.raises(ac.ModelError, match="immediate: B has an order, but no interval in which it can trade"):
         immediate(never)
     for strategy in (twap, vwap):
         with pytest.raises(ac.DataError, match="not an edge of the grid"):
             strategy(basket(), 0.6)
+
+
+# --------------------------------------------------------------------------- tracking
+
+
+def test_compare_shows_tracking_where_the_problem_tracks() -> None:
+    problem = basket()
+    assert "tracking_bps" not in compare(problem, ["twap"]).columns
+    risk = ac.TrackingRisk(VWAP(end=0.75))
+    tracked = ac.ExecutionProblem(BASKET, problem.market, ac.TemporaryImpact(ETA) + risk)
+    table = compare(tracked, ["immediate", ("vwap", partial(vwap, end=0.75))])
+    assert table.columns.tolist()[:4] == ["cost_bps", "risk_bps", "tracking_bps", "objective"]
+    # at once, nothing is left after the first trade; on the benchmark, what its second interval trades
+    left = -np.array([60_000.0, -30_000.0]) * VOLUME[1] / VOLUME[:2].sum(axis=0)
+    deviation = np.sqrt(0.5 * left @ np.array([[1.0, 0.2], [0.2, 0.5]]) @ left)
+    gross = 60_000 * 50 + 30_000 * 20
+    assert table.loc["immediate", "tracking_bps"] == pytest.approx(1e4 * deviation / gross, rel=1e-12)
+    assert table.loc["vwap", "tracking_bps"] <= 1e-10

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import acopt as ac
+from acopt.insight import summary
 from acopt.insight.strategies import pov, twap, vwap
 from acopt.insight.summary import binding, summarise
+from acopt.model.benchmarks import VWAP
+from acopt.model.paths import Trajectory
+from acopt.model.schedule import Schedule
 
 GRID = ac.TimeGrid.session("2019-02-15", "1h", start="10:00")
 PRICE = pd.Series({"A": 50.0, "B": 20.0})
@@ -246,3 +253,164 @@ def test_the_method_is_the_function() -> None:
     assert plan.summary() == summarise(plan)
     assert all(line == line.rstrip() for line in plan.summary().splitlines())
     assert max(map(len, plan.summary().splitlines())) <= 120 or plan.certificate is not None
+
+
+HEDGED = BASKET + ac.Order.hedge("C")
+PRICES = pd.Series({"A": 50.0, "B": 20.0, "C": 10.0})
+
+
+def with_hedge(*rules: ac.Constraint) -> ac.ExecutionProblem:
+    market = ac.Market(GRID, PRICES, volume=1e6, spread=ac.bps(2.0))
+    return ac.ExecutionProblem(HEDGED, market, ac.SpreadCost(), rules)
+
+
+AGAINST = np.array(
+    [[-40e3, 20e3, 9e3], [5e3, 20e3, 9e3], [-20e3, -4e3, -9e3], [1e3, -6e3, -9e3], [-6e3, 0.0, 0.0], [0.0, 0.0, 0.0]]
+)
+
+
+def test_trades_against_the_order_are_counted_where_no_rule_forbids_them() -> None:
+    plan = with_hedge().evaluate(AGAINST)
+    value = 50 * 6e3 + 20 * 10e3  # bought of A, sold of B; the hedge leg may do both
+    share = f"{100 * value / 3.6e6:.3g}%"
+    expected = f"4 trades, 500k, {share} of the order (A, B); Monotone() would forbid them"
+    assert facts(plan)["against order"] == [expected]
+    assert "against order" not in facts(with_hedge(ac.Monotone()).evaluate(AGAINST))  # there it is a rule broken
+    one = facts(with_hedge(ac.Monotone(assets=["A"])).evaluate(AGAINST))
+    assert one["against order"][0].startswith("2 trades, 200k, 5.56% of the order (B)")
+    morning = facts(with_hedge(ac.Monotone(during=(None, "12:00"))).evaluate(AGAINST))
+    assert morning["against order"][0].startswith("3 trades, 250k, ")
+
+
+def test_the_mirror_image_goes_against_the_order_as_much() -> None:
+    mirrored = ac.Order(-HEDGED.remaining[["A", "B"]]) + ac.Order.hedge("C")
+    market = ac.Market(GRID, PRICES, volume=1e6, spread=ac.bps(2.0))
+    plan = ac.ExecutionProblem(mirrored, market, ac.SpreadCost()).evaluate(-AGAINST)
+    assert facts(plan)["against order"] == facts(with_hedge().evaluate(AGAINST))["against order"]
+    assert facts(plan)["hedge legs"] == facts(with_hedge().evaluate(AGAINST))["hedge legs"]
+
+
+def test_hedge_legs_are_sized_apart() -> None:
+    assert facts(with_hedge().evaluate(AGAINST))["hedge legs"] == ["C: 360k traded, at most 180k open"]
+    unused = np.where(np.arange(3) == 2, 0.0, AGAINST)
+    assert "hedge legs" not in facts(with_hedge().evaluate(unused))
+    only = facts(with_hedge().evaluate(np.where(np.arange(3) == 2, AGAINST, [-10e3, 5e3, 0.0])))
+    assert "against order" not in only
+
+
+def test_nothing_goes_against_an_order_that_is_worked_one_way() -> None:
+    assert "against order" not in facts(twap(basket()))
+    assert "against order" not in facts(basket().solve())
+    dust = with_hedge().evaluate(np.where(AGAINST > 0, 1e-6, 0.0) * np.array([1.0, 0.0, 0.0]))
+    assert "against order" not in facts(dust)  # within the contract's 1e-9 of the largest order
+
+
+def test_one_asset_against_its_order_is_not_named() -> None:
+    plan = stock().evaluate(np.array([[-8e5], [2e5], [-4e5], [0.0], [0.0]]))
+    assert facts(plan)["against order"] == ["1 trade, 10M, 20% of the order; Monotone() would forbid them"]
+
+
+def test_trades_without_an_order_are_against_it_too() -> None:
+    problem = basket(order=ac.Order({"A": 60_000.0, "B": 0.0}))
+    there_and_back = np.array([50.0, -50, 0, 0, 0, 0])
+    plan = problem.evaluate(np.column_stack([np.full(6, -1e4), there_and_back]))
+    assert facts(plan)["against order"] == ["2 trades, 2k, 0.0667% of the order (B); Monotone() would forbid them"]
+
+
+def test_many_assets_are_cut_short() -> None:
+    names = [f"N{k}" for k in range(8)]
+    market = ac.Market(GRID, dict.fromkeys(names, 10.0), spread=ac.bps(1.0))
+    problem = ac.ExecutionProblem(ac.Order(dict.fromkeys(names, 600.0)), market, ac.SpreadCost())
+    plan = problem.evaluate(np.outer([-700.0, 100, 0, 0, 0, 0], np.ones(8)))
+    assert "(N0, N1, N2, N3, N4 and 3 more)" in facts(plan)["against order"][0]
+
+
+def replanned(problem: ac.ExecutionProblem, past: np.ndarray, trades: np.ndarray) -> ac.Schedule:
+    setting = dataclasses.replace(problem.setting, past=past)
+    return Schedule(Trajectory(setting, np.vstack([past, trades])), problem.pricing)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_history_is_told(side: float) -> None:
+    problem = basket(order=ac.Order({"A": side * 60_000.0, "B": side * -30_000.0}))
+    past = side * np.array([[-30e3, 10e3], [3e3, 5e3]])
+    rest = side * np.outer(np.full(4, 0.25), [-33e3, 15e3])
+    plan = replanned(problem, past, rest)
+    share = f"{100 * (27e3 * 50 + 15e3 * 20) / 3.6e6:.3g}%"
+    assert facts(plan)["history"] == [f"2 intervals done, until 12:00; {share} executed"]
+    assert "against order" not in facts(plan)  # what is done is a fact
+    assert "history" not in facts(twap(problem))
+
+
+def test_history_of_a_grid_of_numbers_and_of_more_than_the_order() -> None:
+    plan = replanned(stock(), np.array([[-12e5]]), np.array([[2e5], [0.0], [0.0], [0.0]]))
+    assert facts(plan)["history"] == ["1 interval done, until 1 day; 120% executed"]
+    assert facts(plan)["order"] == ["1 sell, 50M gross"]
+    assert "against order" not in facts(plan)  # what is left is bought back
+    empty = replanned(stock(0.0), np.array([[-100.0]]), np.array([[100.0], [0.0], [0.0], [0.0]]))
+    assert facts(empty)["history"] == ["1 interval done, until 1 day"]
+
+
+def test_history_does_not_bind() -> None:
+    problem = basket(ac.TradeSize(-15_000.0, 15_000.0))
+    past = np.array([[-15e3, 15e3]])
+    plan = replanned(problem, past, np.array([[-15e3, 1e3], [-9e3, 2e3], [-9e3, 4e3], [-9e3, 4e3], [-3e3, 4e3]]))
+    assert facts(plan)["binding"] == ["TradeSize in 1 of 5 intervals (1 of 10 trades, 1 asset)"]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "name"),
+    [
+        (vwap, "vwap"),
+        (lambda _: VWAP(), "VWAP"),
+        (lambda problem: vwap(problem).remaining, "the path of TrackingRisk"),
+        (lambda problem: vwap(problem).path.remaining, "the path of TrackingRisk"),
+    ],
+)
+def test_tracking_risk_is_told_with_its_benchmark(benchmark: Any, name: str) -> None:
+    base = basket()
+    problem = ac.ExecutionProblem(BASKET, base.market, base.objective + 1e-5 * ac.TrackingRisk(benchmark(base)))
+    plan = twap(problem)
+    off = plan.remaining.to_numpy()[1:] - vwap(base).remaining.to_numpy()[1:]
+    tau = GRID.durations
+    value = np.sqrt(np.einsum("k,ki,ij,kj->", tau, off, SIGMA.to_numpy(), off))
+    (line,) = facts(plan)["tracking"]
+    assert line == f"{value:,.0f} {value / 360:.2f} bps one standard deviation against {name}"
+    assert "tracking" not in facts(twap(base))
+
+
+def test_a_window_is_told_with_its_benchmark() -> None:
+    base = basket()
+    problem = ac.ExecutionProblem(BASKET, base.market, base.objective + 1e-5 * ac.TrackingRisk(VWAP("11:00", "13:00")))
+    assert facts(twap(problem))["tracking"][0].endswith(" one standard deviation against VWAP('11:00', '13:00')")
+
+
+def test_a_custom_tracking_term_goes_by_its_name() -> None:
+    class Mine(ac.Cost):
+        kind, tracks = "risk", True
+
+        def values(self, path: Any) -> Any:
+            return np.asarray(90_000.0**2)
+
+    base = basket()
+    plan = twap(ac.ExecutionProblem(BASKET, base.market, ac.SpreadCost() + 1e-6 * Mine()))
+    assert facts(plan)["tracking"] == ["90,000 250.00 bps one standard deviation against the path of Mine"]
+
+
+def test_every_line_has_its_label_and_text() -> None:
+    plan = basket(ac.Participation(0.048)).solve()
+    told = list(summary.facts(plan))
+    assert all(isinstance(label, str) and isinstance(text, str) and text for label, text in told)
+    assert told[-1] == ("proof", str(plan.certificate))
+    for _, text in told:
+        assert text in summarise(plan)
+
+
+def test_auctions_are_told_to_the_minute() -> None:
+    grid = ac.TimeGrid.session("2024-03-14", "30min", auctions=True)
+    n = grid.periods
+    market = ac.Market(grid, 50.0, volume=1e5)
+    problem = ac.ExecutionProblem(ac.Order(1e5), market, ac.SpreadCost(0.01), [ac.Participation(0.5)])
+    plan = problem.evaluate(np.r_[np.full(n - 1, -5e4 / (n - 1)), -5e4][:, None])
+    assert summarise(plan).splitlines()[0].endswith("2024-03-14 09:30 to 16:00")
+    assert facts(plan)["participation"][0].startswith("at most 50% of volume (auction at 16:00), ")

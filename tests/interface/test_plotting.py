@@ -1,14 +1,18 @@
 """Pictures show the numbers of the schedule, in files that are whole."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+from matplotlib.patches import Rectangle
 
 import acopt as ac
 from acopt.insight.strategies import twap, vwap
-from acopt.interface import plotting
-from acopt.interface.plotting import plot_frontier, plot_overview, plot_schedule, render
+from acopt.interface.plotting import plot_overview, plot_schedule, render
 from acopt.interface.sample import sample
 from acopt.market.market import bps
+from acopt.model.paths import Trajectory
+from acopt.model.schedule import Schedule
 
 COSTS = ac.TemporaryImpact() + ac.PermanentImpact() + ac.SpreadCost()
 
@@ -33,6 +37,15 @@ def single():
     market = ac.Market(grid, 50.0, covariance=0.95**2, spread=0.125, impact=ac.ImpactCoefficients(2.5e-6, 2.5e-7))
     problem = ac.ExecutionProblem(ac.Order.sell({"asset": 1e6}), market, COSTS + 1e-6 * ac.TimingRisk())
     return problem, problem.solve()
+
+
+@pytest.fixture(scope="module")
+def replanned(planned):
+    """The first three intervals executed, the rest of the plan after them."""
+    problem, plan = planned
+    past = plan.path.trades[:3]
+    setting = dataclasses.replace(problem.setting, past=past)
+    return Schedule(Trajectory(setting, plan.path.trades), problem.pricing)
 
 
 def legend(axes):
@@ -122,11 +135,51 @@ class TestRemaining:
         assert "plan" in texts(figure.axes[1])
 
 
+class TestHistory:
+    def test_it_is_shaded_up_to_now(self, replanned):
+        for axes in plot_schedule(replanned).axes:
+            (shade,) = [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_alpha() == 0.55]
+            assert (shade.get_x(), shade.get_x() + shade.get_width()) == pytest.approx((9.5, 11.0))
+
+    def test_its_caps_are_not_drawn(self, planned, replanned):
+        before, after = (stair(plot_schedule(plan).axes[0], "cap, 10% of volume") for plan in (planned[1], replanned))
+        assert np.isnan(after[:3]).all()
+        np.testing.assert_allclose(after[3:], before[3:])
+
+    def test_the_sides_are_those_of_the_order(self, planned):
+        """One order over-filled: what is left of it is on the other side."""
+        problem, plan = planned
+        past = 1.0 * plan.path.trades[:1]
+        past[0, 0] = -1.5 * problem.setting.remaining[0]
+        setting = dataclasses.replace(problem.setting, past=past)
+        schedule = Schedule(Trajectory(setting, plan.path.trades), problem.pricing)
+        assert plot_schedule(schedule).get_suptitle().startswith("plan: sell 3, buy 3 names")
+
+    def test_without_one_nothing_is_shaded(self, planned):
+        for axes in plot_schedule(planned[1]).axes:
+            assert not [patch for patch in axes.patches if patch.get_alpha() == 0.55]
+
+
 class TestTime:
     def test_clock_times_of_one_session(self, planned):
         axes = plot_schedule(planned[1]).axes[0]
         assert [tick.get_text() for tick in axes.get_xticklabels()][:2] == ["10:00", "11:00"]
         assert axes.get_xlabel() == "time of day, New York"
+
+    def test_auctions_are_wide_enough_to_be_seen(self):
+        grid = ac.TimeGrid.session("2024-03-14", "30min", auctions=True)
+        market = ac.Market(grid, 50.0, volume=1e6)
+        problem = ac.ExecutionProblem(ac.Order.sell({"asset": 1.5e6}), market, ac.SpreadCost(0.01))
+        figure = plot_schedule(problem.evaluate(np.full((15, 1), -1e5)))
+        axes = figure.axes[0]
+        widths = [bar.get_width() for bar in axes.containers[0]]
+        np.testing.assert_allclose(widths[1:-1], 0.86 * 0.5)
+        np.testing.assert_allclose([widths[0], widths[-1]], 0.86 * 0.25)
+        assert figure.get_suptitle().endswith("2024-03-14 09:30 to 16:00")
+        assert axes.get_xlabel() == "time of day, New York; narrow bars: auctions"
+        ticks = dict(zip((tick.get_text() for tick in axes.get_xticklabels()), axes.get_xticks(), strict=True))
+        second = axes.containers[0][2]  # the bar of 10:00
+        assert ticks["10:00"] == pytest.approx(second.get_x() - 0.07 * 0.5)
 
     def test_sessions_side_by_side(self):
         grid = ac.TimeGrid.sessions("2025-03-27", "2025-03-31", "2h", overnight=0.5, start="10:00", end="16:00")
@@ -140,38 +193,12 @@ class TestTime:
         assert np.isnan(stair(axes, "cap, 20% of volume")).sum() == 2  # the nights
 
 
-class TestFrontier:
-    def test_the_line_runs_through_the_points(self, planned):
-        frontier = planned[0].frontier(8)
-        axes = plot_frontier(frontier).axes[0]
-        x, y = (np.asarray(values, dtype=float) for values in axes.lines[-1].get_data())
-        found = np.interp(frontier.table["risk_bps"], x, y)
-        np.testing.assert_allclose(found, frontier.table["cost_bps"], rtol=2e-3)
-
-    def test_between_the_points_it_is_the_frontier(self, planned):
-        """The slope is the price of risk, so that few points make the whole curve."""
-        problem, _ = planned
-        table = problem.frontier().table
-        columns = (table[name].to_numpy()[::-1] for name in ("risk_bps", "cost_bps", "risk_price"))
-        x, y = plotting._smooth(*columns)
-        assert len(x) == 600
-        for price in (0.1, 0.3, 1.0):
-            plan = problem.solve_for(risk_price=price)
-            assert np.interp(plan.bps(plan.risk), x, y) == pytest.approx(plan.bps(plan.expected_cost), rel=5e-4)
-
-    def test_points_that_contradict_the_slope_are_joined_by_lines(self):
-        x, y, price = np.array([1.0, 2.0, 3.0]), np.array([9.0, 4.0, 1.0]), np.array([0.3, 0.2, 0.1])
-        np.testing.assert_array_equal(plotting._smooth(x, y, price), (x, y))
-
-    def test_marks(self, planned):
+class TestOverview:
+    def test_both_panels(self, planned):
         problem, plan = planned
-        broken = problem.evaluate(plan.trades * 0.9, name="late")
-        axes = plot_frontier(problem.frontier(5), {"plan": plan, "late": broken}).axes[0]
-        assert {"plan", "late", "0.1", "1"} <= set(texts(axes))
-        marks = [line for line in axes.lines if line.get_markersize() == 9.0]
-        assert [mark.get_markerfacecolor() for mark in marks] == [plotting.PLAN, "white"]
-        assert any("hollow: breaks a rule" in text for text in texts(axes))
-        np.testing.assert_allclose(marks[0].get_xdata(), plan.bps(plan.risk))
+        figure = plot_overview(problem, plan, points=5)
+        assert figure.get_suptitle().startswith("plan: sell 3, buy 3 names, 3")
+        assert {"plan", "TWAP", "VWAP", "POV 10%"} <= set(texts(figure.axes[1]))
 
     def test_labels_do_not_overlap(self, planned):
         axes = plot_overview(*planned).axes[1]
@@ -179,21 +206,6 @@ class TestFrontier:
         boxes = [text.get_window_extent() for text in axes.texts]
         for k, box in enumerate(boxes):
             assert not any(box.overlaps(other) for other in boxes[:k])
-
-    def test_a_mark_far_below_clips_the_urgent_end(self, single):
-        problem, plan = single
-        frontier = problem.frontier(9)
-        axes = plot_frontier(frontier, {"plan": plan}).axes[0]
-        assert frontier.table["cost_bps"].max() > 2.0 * plan.bps(plan.expected_cost)
-        assert axes.get_ylim()[1] < 2.0 * plan.bps(plan.expected_cost)
-
-
-class TestOverview:
-    def test_both_panels(self, planned):
-        problem, plan = planned
-        figure = plot_overview(problem, plan, points=5)
-        assert figure.get_suptitle().startswith("plan: sell 3, buy 3 names, 3")
-        assert {"plan", "TWAP", "VWAP", "POV 10%"} <= set(texts(figure.axes[1]))
 
     def test_without_volume(self, single):
         figure = plot_overview(*single, points=5)

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 import acopt as ac
+from acopt.constraints.portfolio import CashBalance, FactorNeutral, GroupNeutral
+from acopt.model.benchmarks import TWAP, VWAP, Close
 from acopt.spec import files
 from acopt.spec.files import list_problems, load_problem
 
@@ -346,3 +348,84 @@ def test_a_plan_at_hand_is_checked_without_solving():
     table = file.check("optimum", twap)
     assert not table.loc[table["quantity"] == "objective", "passed"].any()
     assert file.check("twap", twap)["passed"].all()
+
+
+BENCHMARKED = """
+[grid]
+date = "2019-02-15"
+bar = "2h"
+start = "10:00"
+[market]
+volume = { A = [1e4, 2e4, 4e4], B = 5e4 }
+covariance = { volatility = { A = 1.0, B = 1.0 } }
+[[cost]]
+type = "TrackingRisk"
+weight = 1e-4
+benchmark = BENCHMARK
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "call", "benchmark"),
+    [
+        ('{ kind = "TWAP" }', "TWAP()", TWAP()),
+        ('{ kind = "VWAP", start = "12:00" }', "VWAP(start='12:00')", VWAP("12:00")),
+        ('{ kind = "VWAP", start = "10:00", end = "14:00" }', "VWAP('10:00', '14:00')", VWAP("10:00", "14:00")),
+        ('{ kind = "Close" }', "Close()", Close()),
+        ("{ kind = 'TWAP', end = 14:00:00 }", "TWAP(end=datetime.time(14, 0))", TWAP(end="14:00")),
+    ],
+)
+def test_benchmarks_by_their_kind(tmp_path, text, call, benchmark):
+    problem = read(tmp_path, BENCHMARKED.replace("BENCHMARK", text) + TWO).problem()
+    assert repr(problem.objective) == f"0.0001 * TrackingRisk({call})"
+    trades = np.array([[-700.0, 300.0], [100.0, 0.0], [-400.0, 2200.0]])
+    written = ac.ExecutionProblem(problem.order, problem.market, 1e-4 * ac.TrackingRisk(benchmark))
+    assert problem.evaluate(trades).objective == pytest.approx(written.evaluate(trades).objective, rel=1e-14)
+
+
+def test_portfolio_rules_are_those_that_one_would_write(tmp_path):
+    rules = """
+[[constraint]]
+type = "FactorNeutral"
+exposures = { A = { market = 1.1, size = -0.5 }, B = { size = 0.25, market = 0.8 } }
+tolerance = { size = 0.4, market = 3e4 }
+during = [0.25, 0.75]
+[[constraint]]
+type = "FactorNeutral"
+name = "one"
+exposures = { A = 1.0, B = 2.0 }
+tolerance = 130_000.0
+of = "holdings"
+[[constraint]]
+type = "GroupNeutral"
+groups = { A = "x", B = "y" }
+tolerance = { y = 5e4, x = 0.6 }
+[[constraint]]
+type = "GroupNeutral"
+name = "only A"
+groups = { A = "x" }
+tolerance = 6e4
+assets = ["A"]
+[[constraint]]
+type = "CashBalance"
+lower = -1e4
+upper = [inf, 2e4, 2e4, 3e4]
+"""
+    problem = read(tmp_path, BASE.replace('"TimingRisk"', '"TimingRisk"\nweight = 1e-5') + TWO + rules).problem()
+    table = pd.DataFrame({"market": [1.1, 0.8], "size": [-0.5, 0.25]}, index=["A", "B"])
+    grid = problem.market.grid
+    written = [
+        ac.Participation(0.5),
+        FactorNeutral(table, {"market": 3e4, "size": 0.4}, during=(0.25, 0.75)),
+        FactorNeutral({"A": 1.0, "B": 2.0}, 130_000.0, of="holdings", name="one"),
+        GroupNeutral({"A": "x", "B": "y"}, {"x": 0.6, "y": 5e4}),
+        GroupNeutral({"A": "x"}, 6e4, assets=["A"], name="only A"),
+        CashBalance(-1e4, pd.Series([np.inf, 2e4, 2e4, 3e4], index=grid.labels)),
+    ]
+    other = ac.ExecutionProblem(problem.order, problem.market, problem.objective, written)
+    assert [rule.name for rule in problem.constraints] == [rule.name for rule in other.constraints]
+    trades = np.array([[3_000.0, -900.0], [-7_000.0, 2_000.0], [1_000.0, -4_000.0], [2_000.0, 5_400.0]])
+    ours, theirs = problem.evaluate(trades), other.evaluate(trades)
+    assert ours.rules_broken == theirs.rules_broken
+    assert set(ours.rules_broken) >= {"FactorNeutral", "one", "GroupNeutral", "only A", "CashBalance"}
+    assert problem.solve().trades.to_numpy() == pytest.approx(other.solve().trades.to_numpy(), abs=1e-4)

@@ -79,6 +79,8 @@ def test_the_good_file_is_good(tmp_path):
 
 COST = 'type = "TemporaryImpact"\neta = { A = 1e-5, B = 1e-6 }'
 RISK = 'type = "TimingRisk"\nweight = 1e-6'
+TRACKING = 'type = "TrackingRisk"\nweight = 1e-6\nbenchmark = {}'
+FACTOR = 'type = "FactorNeutral"\nexposures = {}\ntolerance = {}'
 RULE = 'type = "Participation"\nmaximum = 0.5'
 GRID = "horizon = 2\nperiods = 4"
 COVARIANCE = "covariance = { volatility = { A = 0.5, B = 0.25 } }"
@@ -200,6 +202,46 @@ MISTAKES = [
         EXPECTED + "remaining = { value = [1, 2, 3, 4, 5], relative = 1e-9, origin = 'derived' }",
         "case 'one', expected.remaining.value: a list was given; expected is a table of lists by asset (A, B)",
     ),
+    # benchmarks and portfolio rules
+    (GOOD.replace(RISK, TRACKING.format('{ kind = "VWOP" }')), "cost[1].benchmark.kind: 'VWOP' is not accepted; expec"),
+    (
+        GOOD.replace(RISK, TRACKING.format('{ kind = "VWAP", begin = 0.5 }')),
+        "cost[1].benchmark.begin: unknown key; accepted are kind, start, end",
+    ),
+    (
+        GOOD.replace(RISK, TRACKING.format('{ kind = "Close", end = 0.5 }')),
+        "cost[1].benchmark.end: not accepted: Close",
+    ),
+    (GOOD.replace(RISK, TRACKING.format('{ kind = "TWAP", end = 0.7 }')), "cost[1]: 0.7 is not an edge of the grid"),
+    (GOOD.replace(RISK, TRACKING.format('"VWAP"')), "cost[1].benchmark: 'VWAP' is not accepted; expected is"),
+    (GOOD.replace(RISK, TRACKING.format("{ A = [1, 2] }")), "cost[1].benchmark.A: a list of 2 was given for 5 edges"),
+    (
+        GOOD.replace(RULE, FACTOR.format("{ A = 1.0 }", "0.9")),
+        "constraint[0]: FactorNeutral exposures: no value for as",
+    ),
+    (
+        GOOD.replace(RULE, FACTOR.format("{ A = { f = 1.0, g = 2.0 }, B = { f = 1.0 } }", "0.9")),
+        "constraint[0]: FactorNeutral exposures is nan for B, factor g",
+    ),
+    (
+        GOOD.replace(RULE, FACTOR.format("{ A = { f = 1.0 }, B = { f = 1.0 } }", "{ g = 0.5 }")),
+        "constraint[0]: FactorNeutral tolerance: no value for factor f; given: g",
+    ),
+    (GOOD.replace(RULE, FACTOR.format("[1.0, 2.0]", "0.9")), "constraint[0].exposures: [1.0, 2.0] is not accepted"),
+    (GOOD.replace(RULE, FACTOR.format("{ A = 1, B = 1 }", "-1.0")), "constraint[0].tolerance: -1.0 is not accepted"),
+    (
+        GOOD.replace(RULE, 'type = "GroupNeutral"\ngroups = { A = "x" }\ntolerance = 0.9'),
+        "constraint[0]: GroupNeutral groups: no value for asset B; given: A",
+    ),
+    (
+        GOOD.replace(RULE, 'type = "GroupNeutral"\ngroups = { A = 1, B = "x" }\ntolerance = 0.9'),
+        "constraint[0].groups.A: 1 is not accepted; expected is a valid text",
+    ),
+    (GOOD.replace(RULE, 'type = "CashBalance"'), "constraint[0]: CashBalance: give a lower bound, an upper bound, or"),
+    (
+        GOOD.replace(RULE, 'type = "CashBalance"\nlower = [1.0, 2.0]'),
+        "constraint[0].lower: a list of 2 was given for 4 intervals",
+    ),
     # data that the terms themselves refuse, with the place of the term
     (
         GOOD.replace("eta = { A = 1e-5, B = 1e-6 }", "eta = 1e-6"),
@@ -243,6 +285,10 @@ def test_a_mistake_is_refused_with_its_place(tmp_path, text, message):
 LACKS = [
     (GOOD.replace("eta = { A = 1e-5, B = 1e-6 }", ""), "cost[0]: TemporaryImpact"),
     (GOOD.replace("volume = 1e5\n", ""), "constraint[0]: the market has no volume"),
+    (
+        GOOD.replace("volume = 1e5\n", "").replace(RISK, TRACKING.format('{ kind = "VWAP" }')),
+        "cost[1]: the market has no volume",
+    ),
     (GOOD.replace(COVARIANCE, ""), "cost[1]: the market has no covariance"),
     (GOOD.replace(RULE, RULE + '\nassets = ["A", "C"]'), "constraint[0]: Participation: assets= names 'C'"),
 ]

@@ -7,6 +7,7 @@ from builders import correlated
 
 import acopt as ac
 from acopt.analytic.almgren_chriss import AlmgrenChriss
+from acopt.sweeps.frontier import trace
 
 COLUMNS = ["risk_aversion", "risk_price", "cost_bps", "risk_bps", "half_life", "finish", "max_participation"]
 
@@ -98,3 +99,78 @@ def test_without_a_risk_there_is_no_frontier():
     market = ac.Market(ac.TimeGrid.uniform(5.0, 20), 50.0)
     with pytest.raises(ac.ModelError, match="risk"):
         ac.ExecutionProblem(ac.Order(1e6), market, ac.TemporaryImpact(2.5e-6)).frontier()
+
+
+def clock_basket(risk):
+    grid = ac.TimeGrid.session("2024-03-14", "30min")
+    names = ["A", "B"]
+    market = ac.Market(
+        grid,
+        pd.Series([20.0, 45.0], names),
+        volume=pd.DataFrame(np.outer(np.linspace(1.0, 2.0, 13), [4e3, 9e3]), grid.labels, names),
+        covariance=correlated([0.4, 0.7]),
+        impact=ac.LinearImpact(9.0),
+    )
+    return ac.ExecutionProblem(ac.Order(pd.Series([9000.0, -4000.0], names)), market, ac.TemporaryImpact() + risk)
+
+
+def test_clock_times_beside_the_numbers():
+    found = clock_basket(ac.TimingRisk()).frontier(4)
+    assert list(found.table.columns) == [*COLUMNS, "finish_at"]
+    opened = pd.Timestamp("2024-03-14 09:30")
+    told = pd.to_datetime("2024-03-14 " + found.table["finish_at"])
+    expected = opened + pd.to_timedelta(6.5 * 3600 * found.table["finish"], unit="s")  # a day is 6.5 hours of trading
+    assert ((told - expected).abs() <= pd.Timedelta("1s")).all()
+    assert found.table.round(3)["finish_at"].equals(found.table["finish_at"])
+
+
+def test_clock_times_have_dates_over_several_days():
+    grid = ac.TimeGrid.sessions("2024-03-14", "2024-03-15", "1h", overnight=0.5, start="10:00")
+    market = ac.Market(grid, 50.0, covariance=0.5)
+    table = ac.ExecutionProblem(ac.Order(1e5), market, ac.TemporaryImpact(1e-6) + ac.TimingRisk()).frontier(3).table
+    assert table["finish_at"].str.match(r"2024-03-1[45] 1\d:\d\d:\d\d$").all()
+    nothing = ac.ExecutionProblem(ac.Order(0.0), market, ac.TemporaryImpact(1e-6) + ac.TimingRisk()).frontier(2)
+    assert list(nothing.table["finish_at"]) == ["", ""]
+
+
+def test_a_tracking_risk_has_a_column_of_its_own():
+    half = np.vstack([[9000.0, -4000.0], np.linspace([9000.0, -4000.0], [0.0, 0.0], 13)])  # nothing for half an hour
+    problem = clock_basket(ac.TrackingRisk(half))
+    found = problem.frontier(6)
+    assert found.term == "TrackingRisk"
+    table = found.table
+    assert (np.diff(table["tracking_bps"]) < 0).all()
+    slopes = -np.diff(table["cost_bps"]) / np.diff(table["tracking_bps"])
+    price = table["risk_price"].to_numpy()
+    assert (slopes >= price[:-1] * (1 - 1e-6)).all()
+    assert (slopes <= price[1:] * (1 + 1e-6)).all()
+    sigma, gross = correlated([0.4, 0.7]), 9000 * 20 + 4000 * 45
+    for plan, row in zip(found.plans, table.itertuples(), strict=True):
+        off = plan.remaining.to_numpy()[1:] - half[1:]
+        deviation = np.sqrt(np.einsum("ki,ij,kj->", off, sigma, off) / 13)
+        assert row.tracking_bps == pytest.approx(1e4 * deviation / gross, rel=1e-9)
+        assert row.risk_bps == pytest.approx(plan.bps(plan.risk), rel=1e-12)
+
+
+def test_with_several_risks_one_is_named():
+    half = np.vstack([[9000.0, -4000.0], np.linspace([9000.0, -4000.0], [0.0, 0.0], 13)])
+    problem = clock_basket(1e-6 * ac.TimingRisk() + ac.TrackingRisk(half))
+    with pytest.raises(ac.ModelError, match="say which"):
+        trace(problem)
+    with pytest.raises(ac.ModelError, match="'Other' is not"):
+        trace(problem, term="Other")
+    found = trace(problem, 3, term="TrackingRisk")
+    assert (np.diff(found.table["tracking_bps"]) < 0).all()
+    for plan, weight in zip(found.plans, found.table["risk_aversion"], strict=True):
+        assert {t.cost.name: t.weight for t in plan.pricing.terms if t.cost.kind == "risk"} == {
+            "TimingRisk": 1e-6,
+            "TrackingRisk": weight,
+        }
+
+
+def test_notebooks_show_the_table():
+    found = stock().frontier(3)
+    shown = found._repr_html_()
+    assert shown.count("<tr") == 4
+    assert all(f"<th>{name}</th>" in shown for name in COLUMNS)
+    assert f"{found.table['cost_bps'][1]:.4g}" in shown
