@@ -18,6 +18,8 @@ from acopt.market.order import Order
 
 Mask = npt.NDArray[np.bool_]
 T = TypeVar("T")
+ROUNDING = 1e-13
+"""Part of what was traded that is the rounding of its sum."""
 BOUNDS = "bounds"
 """What `once` calls the bounds of a rule, which do not apply in history."""
 
@@ -103,8 +105,12 @@ class Setting:
 
     @cached_property
     def left(self) -> Array:
-        """x_p (n,), shares: what is still to trade after the history."""
-        return self.remaining if self.past is None else self.remaining + self.past.sum(axis=0)
+        """x_p (n,), shares: what is still to trade after the history; the rounding of its sum is nothing."""
+        if self.past is None:
+            return self.remaining
+        left = self.remaining + self.past.sum(axis=0)
+        traded = np.abs(self.remaining) + np.abs(self.past).sum(axis=0)
+        return np.where(np.abs(left) <= ROUNDING * traded, 0.0, left)
 
     @cached_property
     def direction(self) -> Array:

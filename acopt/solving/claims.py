@@ -35,19 +35,45 @@ def conflicting_rows(qp: Quadratic) -> Indices | None:
     return np.unique(source[np.abs(result.ineqlin.marginals) > 1e-7])
 
 
-def unbounded_ray(qp: Quadratic) -> Array | None:
+def unbounded_ray(qp: Quadratic, measure: sp.csr_array | None = None) -> Array | None:
     """
     Direction along which the objective falls for ever, or None when there is none.
 
-    Solves min q'd subject to Pd = 0, A d in the recession cone of the rows, -1 <= d <= 1.
+    Solves min q'd subject to Pd = 0, A d in the recession cone of the rows, -1 <= d <= 1; then, among
+    directions of unit descent, min |M d|_1, so that nothing moves that need not.
+
+    Parameters
+    ----------
+    qp : the normalised program.
+    measure : M, the identity by default.
     """
     rows = sp.csr_array(qp.a)
     full = sp.csr_array(qp.p + sp.triu(qp.p, 1).T)
     upper, lower = np.flatnonzero(np.isfinite(qp.u)), np.flatnonzero(np.isfinite(qp.l))
-    matrix = sp.vstack([rows[upper], -rows[lower]])
-    curved = np.flatnonzero(np.diff(full.indptr) > 0)
-    at_most, equal = (sp.csr_array(matrix), np.zeros(matrix.shape[0])), (full[curved], np.zeros(len(curved)))
+    recession = sp.csr_array(sp.vstack([rows[upper], -rows[lower]]))
+    flat = full[np.flatnonzero(np.diff(full.indptr) > 0)]
+    size = max(float(np.abs(qp.q).max(initial=0.0)), 1e-300)
+    at_most, equal = (recession, np.zeros(recession.shape[0])), (flat, np.zeros(flat.shape[0]))
     result = solve_linear(qp.q, at_most, equal, (-1.0, 1.0))
-    if result.status != 0 or result.fun >= -SIGNIFICANT * max(float(np.abs(qp.q).max(initial=0.0)), 1e-300):
+    if result.status != 0 or result.fun >= -SIGNIFICANT * size:
         return None
-    return np.asarray(result.x)
+    least = _shortest(qp.q / -float(result.fun), recession, flat, measure)
+    return np.asarray(result.x) if least is None else least
+
+
+def _shortest(q: Array, recession: sp.csr_array, flat: sp.csr_array, measure: sp.csr_array | None) -> Array | None:
+    """Minimise |M d|_1 over the directions with q'd = -1."""
+    n = len(q)
+    m = sp.csr_array(sp.eye_array(n)) if measure is None else measure
+    k = m.shape[0]
+    size = sp.eye_array(k)
+    no_size = sp.csr_array((recession.shape[0], k))
+    at_most = sp.csr_array(sp.vstack([sp.hstack([recession, no_size]), sp.hstack([m, -size]), sp.hstack([-m, -size])]))
+    slope = sp.hstack([sp.csr_array(q[None, :]), sp.csr_array((1, k))])
+    equal = sp.csr_array(sp.vstack([sp.hstack([flat, sp.csr_array((flat.shape[0], k))]), slope]))
+    bounds = np.column_stack([np.r_[np.full(n, -np.inf), np.zeros(k)], np.full(n + k, np.inf)])
+    target = np.zeros(equal.shape[0])
+    target[-1] = -1.0
+    cost = np.concatenate([np.zeros(n), np.ones(k)])
+    result = solve_linear(cost, (at_most, np.zeros(at_most.shape[0])), (equal, target), bounds)
+    return np.asarray(result.x[:n]) if result.status == 0 else None

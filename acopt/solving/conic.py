@@ -70,7 +70,9 @@ class ConicEngine:
         elif np.isfinite(z).all():
             proof = self._prove(z, y, scales)
             tries.append(f"{note}, gap {proof.gap:.3g}")
-            yield Candidate(z, self._value(z), proof, solution, lambda: -y, refined=False, conic=True)
+            # CVXPY hands over an equality with its own sign, an inequality turned round.
+            duals = np.where(np.arange(len(y)) < self._dims.zero, y, -y)
+            yield Candidate(z, self._value(z), proof, solution, lambda: duals, refined=False, conic=True)
         else:
             tries.append(note)
 

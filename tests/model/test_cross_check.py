@@ -83,6 +83,16 @@ def test_answers_that_differ_raise_and_name_both(monkeypatch):
         asked.solve(solver="OSQP", cross_check=True)
 
 
+def test_the_sign_says_who_is_lower(monkeypatch):
+    asked = problem()
+    dearer = problem(costs=ac.TemporaryImpact() + ac.SpreadCost() + (1 + 1e-6) * 1e-6 * ac.TimingRisk()).solve()
+    monkeypatch.setattr(cross_check._Interior, "solve", lambda *_: dearer)
+    plan = asked.solve(cross_check=True)
+    expected = (dearer.objective - plan.objective) / plan.certificate.gap_scale
+    assert expected > 1e-9
+    assert plan.certificate.cross_check.objective_difference == pytest.approx(expected, rel=1e-9)
+
+
 def test_a_second_solver_that_fails_is_reported_and_the_proof_stands(monkeypatch):
     asked = problem()
     plan = asked.solve()
