@@ -25,6 +25,10 @@ from acopt.errors import (
     SolverError,
     UnboundedError,
 )
+from acopt.insight.conflicts import Conflict, Repair
+from acopt.insight.diagnosis import Diagnosis
+from acopt.insight.relaxation import Relaxation
+from acopt.insight.replanning import Replan
 from acopt.insight.replay import Replay
 from acopt.insight.replay_days import ReplayStudy, replay_days
 from acopt.insight.strategies import almgren_chriss, compare, immediate, pov, twap, vwap
@@ -36,6 +40,7 @@ from acopt.market.market import Market, bps
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective
 from acopt.model.benchmarks import TWAP, VWAP, Benchmark, Close
+from acopt.model.cross_check import CrossCheck
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Certificate, Schedule, Urgency
 from acopt.spec.files import list_problems, load_problem
@@ -54,12 +59,15 @@ __all__ = [
     "Certificate",
     "Close",
     "Complete",
+    "Conflict",
     "Constraint",
     "Cost",
     "Covariance",
+    "CrossCheck",
     "CustomConstraint",
     "CustomCost",
     "DataError",
+    "Diagnosis",
     "DollarNeutral",
     "ExecutionProblem",
     "FactorModel",
@@ -80,6 +88,9 @@ __all__ = [
     "Order",
     "Participation",
     "PermanentImpact",
+    "Relaxation",
+    "Repair",
+    "Replan",
     "Replay",
     "ReplayStudy",
     "Schedule",

@@ -54,25 +54,13 @@ def _row(problem: ExecutionProblem, plan: Schedule, name: str) -> list[object]:
     if rule.completes and problem.setting.complete:
         return [plan.objective, 0.0, plan.bps(plan.expected_cost), plan.bps(plan.risk), False, IMPLIED, ""]
     try:
-        other = without(problem, name).solve()
+        other = problem.without(name).solve()
     except AcoptError as error:
         status = next((text for kind, text in STATUS.items() if isinstance(error, kind)), type(error).__name__)
         return [np.nan, np.nan, np.nan, np.nan, True, status, str(error)]
     saved = plan.objective - other.objective
     changed = abs(saved) > _open(plan) + _open(other)
     return [other.objective, saved, other.bps(other.expected_cost), other.bps(other.risk), changed, OPTIMAL, ""]
-
-
-def without(problem: ExecutionProblem, name: str) -> ExecutionProblem:
-    """Return the problem without one of its rules, its costs and its history as they are."""
-    rule = next(c for c in problem.constraints if c.name == name)
-    penalty = rule.penalty()
-    own = [] if penalty is None else [t.cost.name for t in penalty.terms]
-    terms = tuple(t for t in problem.objective.terms if t.cost.name not in own)
-    past = problem.setting.past
-    executed = np.zeros((0, len(problem.setting.assets))) if past is None else past
-    rules = tuple(c for c in problem.constraints if c.name != name)
-    return problem.restated(executed, problem.order, problem.market, terms, rules)
 
 
 def _open(plan: Schedule) -> float:

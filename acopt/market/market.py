@@ -146,6 +146,11 @@ class Market:
         return self._volumes is not None
 
     @property
+    def has_spread(self) -> bool:
+        """Whether a spread was given."""
+        return self._spreads is not None
+
+    @property
     def volumes(self) -> Array:
         """Expected volume (N, n), shares."""
         if self._volumes is None:
@@ -201,6 +206,8 @@ class Market:
     def select(self, assets: pd.Index | Sequence[Any]) -> Market:
         """Restrict to these assets, in this order."""
         wanted = pd.Index([assets] if isinstance(assets, str) else assets)
+        if wanted.equals(self.assets):
+            return self
         if not wanted.is_unique:
             raise DataError(f"Market.select: the asset {wanted[wanted.duplicated()][0]!r} appears more than once")
         unknown = wanted[~wanted.isin(self.assets)]
@@ -209,8 +216,6 @@ class Market:
                 f"the market has no asset {unknown[0]!s}; it has: {', '.join(map(str, self.assets[:12]))}"
                 + (", ..." if len(self.assets) > 12 else "")
             )
-        if wanted.equals(self.assets):
-            return self
         pick = self.assets.get_indexer(wanted)
         out = object.__new__(Market)
         out.grid, out.assets, out.impact, out.notes = self.grid, wanted, self.impact, self.notes

@@ -91,7 +91,7 @@ class Order:
             Names the file, the line and the field.
         """
         name = "orders" if isinstance(source, pd.DataFrame) else str(source)
-        frame = source if isinstance(source, pd.DataFrame) else _read_csv(Path(source))
+        frame = source if isinstance(source, pd.DataFrame) else read_csv(Path(source))
         column = notional or quantity
         if column is None:
             raise DataError("Order.from_frame: name the column of quantity= or of notional=")
@@ -242,7 +242,7 @@ def _positive(value: Any, where: str) -> float:
     return number
 
 
-def _read_csv(path: Path) -> pd.DataFrame:
+def read_csv(path: Path) -> pd.DataFrame:
     """Cells as text, indexed by line; blank lines are skipped."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:

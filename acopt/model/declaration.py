@@ -122,6 +122,17 @@ class Declaration:
         group = self._parameters[cost.name]
         return bool(group) and "weight" in group and group["weight"].id not in ids
 
+    def freed(self, rule: Constraint) -> dict[int, Array] | None:
+        """Values by id with which a rule's rows say nothing; None when it has rows that are not bounds in data."""
+        group = self._parameters[rule.name]
+        if not self.rules[rule.name]:
+            return {}
+        if len(self.rules[rule.name]) != 2 or not {"lower", "upper"} <= set(group):
+            return None
+        return {
+            group[side].id: np.full(group[side].shape, end) for side, end in (("lower", -np.inf), ("upper", np.inf))
+        }
+
     def synchronise(self, numbers: Mapping[int, Array]) -> cp.Problem:
         """Write values into the CVXPY parameters, for those who look underneath."""
         for group in self._parameters.values():

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, place
+from acopt.market.labels import Array
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
+from acopt.model.changes import changed, reordered, replaced, reweighted, same_shape, well_typed
 from acopt.model.cross_check import cross_checked
 from acopt.model.curvature import collect
 from acopt.model.declaration import BOUNDS, CURVATURE, Declaration, State
@@ -24,6 +25,7 @@ from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
 from acopt.model.solution import Solver
+from acopt.model.statement import check_distinct, check_history, state_of
 
 if TYPE_CHECKING:
     from acopt.insight.diagnosis import Diagnosis
@@ -83,8 +85,8 @@ class ExecutionProblem:
             terms += penalty.terms if penalty is not None else ()
         if not terms:
             raise ModelError("the objective has no cost")
-        _distinct([t.cost.name for t in terms] + [c.name for c in constraints])
-        self._state = _state(order, market, terms, tuple(constraints))
+        check_distinct([t.cost.name for t in terms] + [c.name for c in constraints])
+        self._state = state_of(order, market, terms, tuple(constraints))
         declaration = Declaration(self._state)
         self._numbers = declaration.numbers(self._state)
         self._solver = Solver(declaration)
@@ -227,14 +229,14 @@ class ExecutionProblem:
             An unknown name, a change of shape, or a weight that is fixed; nothing has changed then.
         """
         old = self._state
-        _well_typed(order, market, weights, constraints)
-        rules = _changed(old.constraints, constraints or {})
+        well_typed(order, market, weights, constraints)
+        rules = changed(old.constraints, constraints or {})
         fresh = [t for c in rules if c.name in (constraints or {}) and (p := c.penalty()) for t in p.terms]
-        terms = _reweighted(_replaced(old.terms, fresh), weights or {}, self._solver.declaration)
+        terms = reweighted(replaced(old.terms, fresh), weights or {}, self._solver.declaration)
         if order is None and market is None:
             touched = {*(weights or {}), *(constraints or {}), *(t.cost.name for t in fresh)}
             past = old.setting.past
-            state = _state(self.order, self.market, terms, rules, past) if constraints else replace(old, terms=terms)
+            state = state_of(self.order, self.market, terms, rules, past) if constraints else replace(old, terms=terms)
             touched |= {BOUNDS} if constraints else set()
             if any(t.cost.name in touched and t.cost.curvature(old.setting) is not None for t in terms):
                 state = replace(state, curvature=collect(terms, state.setting)[0])
@@ -242,8 +244,8 @@ class ExecutionProblem:
             only: set[str] | None = touched
         else:
             new_order, new_market = order or self.order, market or self.market
-            _same_shape(old, new_order, new_market)
-            state = _state(_reordered(new_order, old.setting), new_market, terms, rules, old.setting.past)
+            same_shape(old, new_order, new_market)
+            state = state_of(reordered(new_order, old.setting), new_market, terms, rules, old.setting.past)
             only = None
         if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
             raise ModelError("the cells in which trades are one-sided changed; that needs a new ExecutionProblem")
@@ -267,7 +269,7 @@ class ExecutionProblem:
         """
         old = self._state
         new_order, new_market = order or self.order, market or self.market
-        _same_shape(old, new_order, new_market)
+        same_shape(old, new_order, new_market)
         if order is None and market is None:
             setting = old.setting.after(executed)
             bounds = trade_bounds(old.constraints, setting)
@@ -275,11 +277,11 @@ class ExecutionProblem:
                 check_capacity(*bounds, old.constraints, setting)
             state = replace(old, setting=setting, bounds=bounds)
         else:
-            state = _state(_reordered(new_order, old.setting), new_market, old.terms, old.constraints, executed)
-        _check_history(state.setting)
+            state = state_of(reordered(new_order, old.setting), new_market, old.terms, old.constraints, executed)
+        check_history(state.setting)
         declaration = self._solver.declaration
         if BOUNDS in declaration.groups:
-            return self._with(state, declaration.numbers(state))
+            return self._with(state, {**self._numbers, **declaration.numbers(state)})
         return self._declared(state)
 
     def restated(
@@ -291,9 +293,31 @@ class ExecutionProblem:
         constraints: tuple[Constraint, ...],
     ) -> ExecutionProblem:
         """Return the problem on another grid, declared anew, its first p intervals history as in `with_history`."""
-        state = _state(_reordered(order, self.setting), market, terms, constraints, executed)
-        _check_history(state.setting)
+        state = state_of(reordered(order, self.setting), market, terms, constraints, executed)
+        check_history(state.setting)
         return self._declared(state)
+
+    def without(self, name: str) -> ExecutionProblem:
+        """
+        Return the problem without one of its constraints, and without the cost that comes with it.
+
+        Where the rule is all in numbers, the compiled program is kept and its bounds are infinite.
+        """
+        old = self._state
+        rules = tuple(c for c in old.constraints if c.name != name)
+        if len(rules) == len(old.constraints):
+            names = ", ".join(c.name for c in old.constraints) or "none"
+            raise ModelError(f"without: no constraint is called {name!r}; there are: {names}")
+        rule = next(c for c in old.constraints if c.name == name)
+        penalty = rule.penalty()
+        own = [] if penalty is None else [t.cost.name for t in penalty.terms]
+        terms = tuple(t for t in old.terms if t.cost.name not in own)
+        setting, declaration = old.setting, self._solver.declaration
+        state = state_of(setting.order, setting.market, terms, rules, setting.past)
+        freed = declaration.freed(rule)
+        if own or freed is None or not np.array_equal(state.setting.one_sided, setting.one_sided):
+            return self._declared(state)
+        return self._with(state, {**self._numbers, **declaration.numbers(state, [BOUNDS]), **freed})
 
     def _declared(self, state: State) -> ExecutionProblem:
         declaration = Declaration(state)
@@ -343,146 +367,8 @@ class ExecutionProblem:
         return f"ExecutionProblem({m} asset{'s' if m != 1 else ''} x {n} intervals: {self.objective!r}; rules: {rules})"
 
 
-def _state(
-    order: Order,
-    market: Market,
-    terms: tuple[Term, ...],
-    constraints: tuple[Constraint, ...],
-    past: Array | None = None,
-) -> State:
-    """Align, collect, check."""
-    setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
-    curvature, forbidden = collect(terms, setting)
-    setting = setting.but(forbidden=forbidden)
-    one_sided = np.zeros(setting.shape, dtype=bool)
-    for constraint in constraints:
-        own = constraint.one_sided(setting)
-        one_sided |= own if own is not None else False
-    setting = setting.but(one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
-    with diagnosable(setting, terms, constraints):
-        for constraint in constraints:
-            constraint.where(setting)
-            constraint.check(setting)
-        bounds = trade_bounds(constraints, setting)
-        check_capacity(*bounds, constraints, setting)
-    return State(setting, terms, constraints, curvature, bounds)
-
-
-def _check_history(setting: Setting) -> None:
-    past = np.zeros(setting.shape) if setting.past is None else setting.past
-    blocked = (past != 0) & setting.forbidden[: len(past)]
-    if blocked.any():
-        k, i = (int(j) for j in np.argwhere(blocked)[0])
-        raise DataError(
-            f"executed: {past[k, i]:,.6g} shares of {place(k, i, setting.grid.labels, setting.assets)}, where the "
-            "market is closed or has no volume; give market= with volume there"
-        )
-
-
-def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
-    """Mean of tau_k C_k over tradable intervals (n,), of the convex trade costs: the eta that scales smoothness."""
-    eta: Array | None = None
-    count = np.maximum((~setting.forbidden & (setting.durations > 0)).sum(axis=0), 1)
-    for term in terms:
-        c = term.cost.curvature(setting)
-        if c is None:
-            continue
-        diagonal = np.where(setting.forbidden, 0.0, c if c.ndim == 2 else np.einsum("kii->ki", c))
-        if diagonal.sum() >= 0:
-            own = (diagonal * setting.durations).sum(axis=0) / count
-            eta = own if eta is None else eta + own
-    return eta
-
-
-def _distinct(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ModelError(f"two terms of the problem are called {name!r}: give one of them a name=")
-
-
-def _reweighted(terms: tuple[Term, ...], weights: Mapping[str, float], declaration: Declaration) -> tuple[Term, ...]:
-    names = [t.cost.name for t in terms]
-    for name, weight in weights.items():
-        if name not in names:
-            raise ModelError(f"update weights: no cost is called {name!r}; there are: {', '.join(names)}")
-        check_weight(float(weight), name)
-    out = []
-    for term in terms:
-        if term.cost.name in weights:
-            if declaration.is_fixed(term.cost):
-                raise ModelError(
-                    f"{term.cost.name} holds a cp.Parameter of its own, so its weight is fixed; "
-                    "put the weight into that parameter"
-                )
-            term = Term(float(weights[term.cost.name]), term.cost)
-        out.append(term)
-    return tuple(out)
-
-
-def _changed(constraints: tuple[Constraint, ...], changes: Mapping[str, Mapping[str, Any]]) -> tuple[Constraint, ...]:
-    names = [c.name for c in constraints]
-    for name in changes:
-        if name not in names:
-            raise ModelError(f"update constraints: none is called {name!r}; there are: {', '.join(names) or 'none'}")
-    return tuple(c.changed(**changes[c.name]) if c.name in changes else c for c in constraints)
-
-
 def _kind(value: Any) -> str:
     """Name what was given; a class in the place of an instance is the likely slip."""
     return (
         f"the class {value.__name__} (write {value.__name__}(...))" if isinstance(value, type) else type(value).__name__
     )
-
-
-def _well_typed(order: Any, market: Any, weights: Any, constraints: Any) -> None:
-    for what, given, wanted in (
-        ("order", order, Order),
-        ("market", market, Market),
-        ("weights", weights, Mapping),
-        ("constraints", constraints, Mapping),
-    ):
-        if given is not None and not isinstance(given, wanted):
-            raise DataError(f"update {what}: {type(given).__name__} was given, a {wanted.__name__} is expected")
-    for name, weight in (weights or {}).items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
-            raise DataError(f"update weights: {weight!r} for {name!r} is not a number")
-    for name, change in (constraints or {}).items():
-        if not isinstance(change, Mapping):
-            raise DataError(f"update constraints: {change!r} for {name!r}; a mapping of its fields is expected")
-
-
-def _replaced(terms: tuple[Term, ...], fresh: Sequence[Term]) -> tuple[Term, ...]:
-    """Return the terms with the costs of the same name replaced."""
-    new = {t.cost.name: t.cost for t in fresh}
-    return tuple(Term(t.weight, new.get(t.cost.name, t.cost)) for t in terms)
-
-
-def _same_shape(state: State, order: Order, market: Market) -> None:
-    old = state.setting
-    bound = [t.cost.name for t in state.terms if t.cost.bound_to_grid]
-    bound += [c.name for c in state.constraints if c.bound_to_grid]
-    if bound and market.grid != old.grid:
-        raise ModelError(
-            f"update market: the grid differs, and {bound[0]} was declared on the old one; "
-            "that needs a new ExecutionProblem"
-        )
-    if len(order.assets) != len(old.assets) or not order.assets.isin(old.assets).all():
-        raise ModelError(
-            f"update order: its assets differ from the problem's ({', '.join(map(str, old.assets[:12]))}); "
-            "that needs a new ExecutionProblem"
-        )
-    if market.grid.periods != old.grid.periods:
-        raise ModelError(
-            f"update market: {market.grid.periods} intervals instead of {old.grid.periods}; "
-            "that needs a new ExecutionProblem"
-        )
-    if order.hedges != old.order.hedges:
-        raise ModelError("update order: the hedge legs differ; that needs a new ExecutionProblem")
-
-
-def _reordered(order: Order, old: Setting) -> Order:
-    if order.assets.equals(old.assets):
-        return order
-    out = Order(order.initial.loc[old.assets], order.target.loc[old.assets])
-    out._hedges = order.hedges
-    return out

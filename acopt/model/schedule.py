@@ -239,9 +239,7 @@ class Schedule(Frames):
 
         return to_html(self)
 
-    def replay(
-        self, bars: Bars, *, impact: Impact = "model", fill: Fill = "vwap", arrival: Arrival = "plan"
-    ) -> Replay:
+    def replay(self, bars: Bars, *, impact: Impact = "model", fill: Fill = "vwap", arrival: Arrival = "plan") -> Replay:
         """Execute the plan on the bars of its day, after the fact; see `acopt.insight.replay`."""
         from acopt.insight.replay import replay
 

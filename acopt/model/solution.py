@@ -89,7 +89,8 @@ class Solver:
         last = self._scaled_for
         if last is None or last[0] is not state.setting or last[1] is not state.curvature:
             scales = _natural_scales(state)
-            last = self._scaled_for = (state.setting, state.curvature, scales if last is None else _kept(last[2], scales))
+            scales = scales if last is None else _kept(last[2], scales)
+            last = self._scaled_for = (state.setting, state.curvature, scales)
         return last[2]
 
     def _quadratic_points(

@@ -87,7 +87,7 @@ class CanonicalProgram:
 
     def theta(self, values: Mapping[int, Array]) -> Array:
         """Parameter vector from values by parameter id (column-major, as CVXPY stores them)."""
-        theta = np.empty(self._width)
+        theta = np.full(self._width, np.nan)  # a number that nobody gives must not go unnoticed
         theta[-1] = 1.0
         for key, start in self._columns.items():
             if key in values:

@@ -7,7 +7,8 @@ import pytest
 from builders import EDGES, ORDERS, market, order, outcome
 
 import acopt as ac
-from acopt.insight.constraint_costs import constraint_costs, without
+from acopt.errors import ModelError
+from acopt.insight.constraint_costs import constraint_costs
 
 COSTS = ac.TemporaryImpact() + ac.SpreadCost() + 1e-6 * ac.TimingRisk()
 
@@ -92,7 +93,7 @@ def test_allow_unfilled_is_a_freedom():
     assert row["objective"] == pytest.approx(complete.objective, rel=1e-10)
     assert row["saved"] == pytest.approx(loose.solve().objective - complete.objective, rel=1e-9)
     assert row["saved"] < 0
-    left = without(loose, "AllowUnfilled")
+    left = loose.without("AllowUnfilled")
     assert [t.cost.name for t in left.objective.terms] == [t.cost.name for t in COSTS.terms]
     assert row["changed"]
 
@@ -111,7 +112,7 @@ def test_a_written_complete_is_implied_unless_the_order_may_go_unfilled():
 def test_updated_weights_and_history_are_kept():
     asked = problem([ac.Participation(0.4), ac.AllowUnfilled(1.0)])
     asked.update(weights={"Unfilled": 3.0, "TimingRisk": 2e-6})
-    left = without(asked, "Participation")
+    left = asked.without("Participation")
     assert [(t.cost.name, t.weight) for t in left.objective.terms] == [
         (t.cost.name, t.weight) for t in asked.objective.terms
     ]
@@ -120,7 +121,7 @@ def test_updated_weights_and_history_are_kept():
     table = later.constraint_costs()
     expected = problem([ac.Monotone()]).with_history(done).solve()
     assert table.loc["Participation", "objective"] == pytest.approx(expected.objective, rel=1e-10)
-    np.testing.assert_allclose(without(later, "Participation").solve().path.trades[:1], done)
+    np.testing.assert_allclose(later.without("Participation").solve().path.trades[:1], done)
 
 
 def test_conic_rules_and_plans_from_a_dial():
@@ -145,3 +146,25 @@ def test_a_problem_without_rules_has_an_empty_table():
     table = problem([]).constraint_costs()
     assert table.empty
     assert list(table.columns) == ["objective", "saved", "cost_bps", "risk_bps", "changed", "status", "reason"]
+
+
+# ---------------------------------------------------------------- on the compiled program
+
+
+@pytest.mark.parametrize("name", ["Participation", "HoldingBounds", "DollarNeutral"])
+def test_a_rule_in_numbers_is_left_out_on_the_compiled_program(name):
+    rules = [ac.Participation(0.4), ac.Monotone(), ac.HoldingBounds(upper=8_950.0), ac.DollarNeutral(2e5)]
+    asked = problem(rules)
+    asked.solve()
+    warm = asked.without(name).solve()
+    assert warm.certificate.solver == "ACTIVE SET"
+    fresh = problem([rule for rule in rules if rule.name != name]).solve()
+    np.testing.assert_allclose(warm.path.trades, fresh.path.trades, rtol=0, atol=1e-8 * warm.setting.size)
+    later = asked.without(name).with_history(0.5 * warm.path.trades[:1]).solve()
+    assert name not in later.certificate.violations
+    np.testing.assert_allclose(asked.solve().objective, problem(rules).solve().objective, rtol=1e-12)
+
+
+def test_a_rule_that_is_not_there_is_refused():
+    with pytest.raises(ModelError, match=r"without: no constraint is called 'Cap'; there are: Participation"):
+        problem([ac.Participation(0.4)]).without("Cap")
