@@ -20,6 +20,12 @@ SAID = {
     "quickstart": ["541,955.5544", "certified: gap", "cheapest once risk has its price", "Written: "],
     "twap_vwap_optimal": ["the optimum found 32,500.00", "TWAP costs 54% more", "VWAP 286% more"],
     "jerk": ["the roughness falls from", "Written: "],
+    "replan": [
+        "realised",
+        "Without news, no trade moves by more than a millionth of a share",
+        "Rules broken: none",
+    ],
+    "desk_day": ["certified: gap", "finite difference", "VWAP, auctions", "realised", "lots of 100", "replayed, 2019-02-15"],
     "replay_real_bars": ["names, 20 days" if US_EQUITIES.is_dir() else "synthetic sample", "paired", "Written: "],
     "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
 }

@@ -124,7 +124,7 @@ class Neutral(PositionBounds):
         """
         held = self.of == "holdings"
         row, x = (-1, np.zeros_like(setting.target)) if held else (0, setting.remaining)
-        if held and not setting.complete:
+        if not setting.complete if held else setting.elapsed:
             return
         value, over = self.outside(setting, x, row)
         if not held:

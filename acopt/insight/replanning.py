@@ -200,38 +200,42 @@ def _expected(known: Market, new: Market | None, scale: Data | None, executed: A
     """Return the market with new expectations of the rest, those of the past as they were; None: nothing new."""
     if new is None and scale is None:
         return None
+    market = known if new is None else _joined(known, new, executed)
+    if scale is None:
+        return market
+    if not market.has_volume:
+        raise ModelError("volume_scale: the market has no volume to scale; give Market(volume=...)")
+    volumes = market.volumes.copy()
+    volumes[len(executed) :] *= by_asset(scale, known.assets, what="volume_scale", sign="positive")
+    return market.with_volumes(volumes)
+
+
+def _joined(known: Market, new: Market, executed: Array) -> Market:
+    """Return what was known of the past and what is new of the rest as one market."""
+    if not isinstance(new, Market):
+        raise DataError(f"market: {type(new).__name__} was given, a Market is expected")
     p = len(executed)
-    volumes = known.volumes.copy() if known.has_volume else None
-    source = known
-    rows: Any = np.arange(known.grid.periods)
-    covariance = Aligned.of(known, known.grid, rows)
-    if new is not None:
-        if not isinstance(new, Market):
-            raise DataError(f"market: {type(new).__name__} was given, a Market is expected")
-        new, rows = _on_grid(new.select(known.assets), known, p)
-        if new.has_volume != known.has_volume:
-            has = ("no", "a")[new.has_volume], ("no", "a")[known.has_volume]
-            raise DataError(f"market: it has {has[0]} volume, the plan's has {has[1]} volume; they must be alike")
-        if volumes is not None:
-            volumes[p:] = new.volumes[rows[p:]]
-            if new.grid == known.grid:
-                # Trades where nothing had been expected: what the new market says of that interval.
-                volumes[:p] = np.where((volumes[:p] == 0) & (executed != 0), new.volumes[:p], volumes[:p])
-        if new.covariance is not known.covariance:
-            covariance = Aligned.of(new, known.grid, rows)
-        source = new
-    if scale is not None:
-        if volumes is None:
-            raise ModelError("volume_scale: the market has no volume to scale; give Market(volume=...)")
-        volumes[p:] *= by_asset(scale, known.assets, what="volume_scale", sign="positive")
+    new, rows = _on_grid(new.select(known.assets), known, p)
+    if new.has_volume != known.has_volume:
+        has = ("no", "a")[new.has_volume], ("no", "a")[known.has_volume]
+        raise DataError(f"market: it has {has[0]} volume, the plan's has {has[1]} volume; they must be alike")
+    volumes = None
+    if known.has_volume:
+        past = known.volumes[:p]
+        if new.grid == known.grid:
+            # Trades where nothing had been expected: what the new market says of that interval.
+            past = np.where((past == 0) & (executed != 0), new.volumes[:p], past)
+        volumes = np.vstack([past, new.volumes[rows[p:]]])
+    same = new.covariance is known.covariance
+    source, places = (known, np.arange(known.grid.periods)) if same else (new, rows)
     return Market(
         known.grid,
         pd.Series(known.prices, known.assets),
         volume=volumes,
-        covariance=covariance,
-        spread=source.spreads if source.has_spread else None,
-        impact=known.impact if new is None else _impact(new, known, p, int(rows[p])),
-        notes=source.notes,
+        covariance=Aligned.of(source, known.grid, places),
+        spread=new.spreads if new.has_spread else None,
+        impact=_impact(new, known, p, int(rows[p])),
+        notes=new.notes,
     )
 
 

@@ -81,8 +81,10 @@ def by_asset(
         raise DataError(f"{what}: a table was given, one number per asset is expected (a Series by asset)")
     if isinstance(value, pd.Series):
         _unique(value.index, what)
-        _require(assets, value.index, what, "asset")
-        out = _cells(value.loc[assets], what)
+        if not value.index.equals(assets):
+            _require(assets, value.index, what, "asset")
+            value = value.loc[assets]
+        out = _cells(value, what)
     else:
         out = numbers(value, what)
         if out.ndim == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -223,6 +224,13 @@ class Market:
         out._volumes = None if self._volumes is None else self._volumes[:, pick]
         out._spreads = None if self._spreads is None else self._spreads[pick]
         out._positions = pick if self._positions is None else self._positions[pick]
+        return out
+
+    def with_volumes(self, volumes: Array) -> Market:
+        """Return the same market with other expected volumes (N, n), shares, >= 0."""
+        out = copy(self)
+        out._volumes = volumes
+        out.__dict__.pop("daily_volume", None)
         return out
 
     def __repr__(self) -> str:

@@ -125,10 +125,10 @@ class Substitution:
         shift = np.bincount(self._m_row, weights=moved * c[self._m_owner], minlength=len(self.rows))
         offset = x.d + float(x.q[self.eliminated] @ c) + 0.5 * float(d @ c[self._d_owner] ** 2)
         reduced = Arrays(
-            np.bincount(self._p_slot, weights=p, minlength=len(self._out_p.row)).astype(np.float64),
+            np.bincount(self._p_slot, weights=p, minlength=len(self._out_p.row)).astype(np.float64, copy=False),
             q,
             offset,
-            np.bincount(self._a_slot, weights=a, minlength=len(self.out.a.row)).astype(np.float64),
+            np.bincount(self._a_slot, weights=a, minlength=len(self.out.a.row)).astype(np.float64, copy=False),
             x.l[self.rows] - shift,
             x.u[self.rows] - shift,
         )
