@@ -27,6 +27,7 @@ from acopt.errors import (
 )
 from acopt.insight.conflicts import Conflict, Repair
 from acopt.insight.diagnosis import Diagnosis
+from acopt.insight.lots import RoundedSchedule, Rounding
 from acopt.insight.relaxation import Relaxation
 from acopt.insight.replanning import Replan
 from acopt.insight.replay import Replay
@@ -93,6 +94,8 @@ __all__ = [
     "Replan",
     "Replay",
     "ReplayStudy",
+    "RoundedSchedule",
+    "Rounding",
     "Schedule",
     "Smoothness",
     "SolverError",

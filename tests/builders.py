@@ -79,7 +79,7 @@ def random_trades(problem, seed=0, wild=1.0):
 def cvxpy_objective(problem, trades):
     """Return the declared CVXPY objective at these trades, auxiliary variables at what their definitions say."""
     program = problem.cvxpy_problem
-    paths = problem._solver.declaration.paths
+    paths = problem.declaration.paths
     paths.variable.value = np.vstack([problem.setting.remaining, problem.setting.remaining + np.cumsum(trades, axis=0)])
     for variable in program.variables():
         if variable.id != paths.variable.id:

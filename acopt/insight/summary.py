@@ -12,6 +12,7 @@ import pandas as pd
 from acopt.constraints.trading import Monotone, Participation
 from acopt.costs.impact import TemporaryImpact
 from acopt.insight.closed_form import distance_from_closed_form
+from acopt.insight.lots import RoundedSchedule
 from acopt.insight.shadow_prices import most_valuable
 from acopt.insight.strategies import max_participation, time_done
 from acopt.insight.words import amount, at, benchmark, bps, clock, count, money, names, nearest_minute, percent
@@ -275,6 +276,11 @@ def _worth(schedule: Schedule) -> Iterator[Line]:
         yield from (("worth", sentence) for sentence in most_valuable(schedule))
 
 
+def _lots(schedule: Schedule) -> Iterator[Line]:
+    if isinstance(schedule, RoundedSchedule):
+        yield "lots", str(schedule.rounding)
+
+
 def _assumed(schedule: Schedule) -> Iterator[Line]:
     yield from (("assumed", note) for note in schedule.setting.market.notes)
 
@@ -307,6 +313,7 @@ FACTS: tuple[Callable[[Schedule], Iterable[Line]], ...] = (
     _hedges,
     _rules,
     _worth,
+    _lots,
     _law,
     _assumed,
     _closed_form,

@@ -126,6 +126,11 @@ class ExecutionProblem:
         return self._state.setting
 
     @property
+    def declaration(self) -> Declaration:
+        """Return what was declared: the CVXPY problem, its paths, its parameters by term."""
+        return self._solver.declaration
+
+    @property
     def cvxpy_problem(self) -> cp.Problem:
         """Return the declared CVXPY problem, its parameters at their present values."""
         return self._solver.declaration.synchronise(self._numbers)

@@ -50,7 +50,7 @@ def test_clarabel_is_checked_by_osqp_and_a_linear_program_by_whoever_solves_it()
 def test_the_differences_are_those_of_the_two_answers():
     asked = problem()
     plan = asked.solve(cross_check=True)
-    other = cross_check._Interior(asked._solver.declaration).solve(asked._state, asked._numbers, "CLARABEL", 1e-6, ())
+    other = cross_check._Interior(asked.declaration).solve(asked._state, asked._numbers, "CLARABEL", 1e-6, ())
     found = plan.certificate.cross_check
     assert other.certificate.refined is False
     scale = plan.certificate.gap_scale
