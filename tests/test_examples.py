@@ -25,7 +25,14 @@ SAID = {
         "Without news, no trade moves by more than a millionth of a share",
         "Rules broken: none",
     ],
-    "desk_day": ["certified: gap", "finite difference", "VWAP, auctions", "realised", "lots of 100", "replayed, 2019-02-15"],
+    "desk_day": [
+        "certified: gap",
+        "finite difference",
+        "VWAP, auctions",
+        "realised",
+        "lots of 100",
+        "replayed, 2019-02-15",
+    ],
     "replay_real_bars": ["names, 20 days" if US_EQUITIES.is_dir() else "synthetic sample", "paired", "Written: "],
     "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
 }

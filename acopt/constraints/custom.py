@@ -12,7 +12,7 @@ import numpy as np
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint, Parameters
-from acopt.model.paths import FAILURES, PathAccess, Paths, Trajectory, check_own_variables, twap
+from acopt.model.paths import PathAccess, Paths, Trajectory, answering, check_own_variables, twap
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,8 @@ class CustomConstraint(Constraint):
         return np.concatenate([np.ravel(a.residual) / (_size(a, b) or 1.0) for a, b in zip(here, there, strict=True)])
 
     def _evaluate(self, path: PathAccess) -> list[cp.Constraint]:
-        try:
+        with answering(self.name):
             own = self.function(path)
-        except FAILURES as error:
-            raise ModelError(f"{self.name}: the function failed on the paths: {error}") from error
         own = list(own) if isinstance(own, list | tuple) else [own]
         if not own:
             raise ModelError(f"{self.name}: the function returned no constraint at all")

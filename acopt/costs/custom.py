@@ -12,7 +12,7 @@ from cvxpy.atoms.affine.wraps import nonneg_wrap
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Cost, Kind, Parameters
-from acopt.model.paths import FAILURES, PathAccess, Paths, Trajectory, check_own_variables
+from acopt.model.paths import PathAccess, Paths, Trajectory, answering, check_own_variables
 from acopt.model.setting import Setting
 
 
@@ -76,10 +76,8 @@ class CustomCost(Cost):
         return np.asarray(float(own.value))
 
     def _evaluate(self, path: PathAccess) -> cp.Expression:
-        try:
+        with answering(self.name):
             own = self.function(path)
-        except FAILURES as error:
-            raise ModelError(f"{self.name}: the function failed on the paths: {error}") from error
         if not isinstance(own, cp.Expression):
             raise ModelError(
                 f"{self.name}: the function returned {type(own).__name__} {own!r:.40}; a CVXPY expression is expected"

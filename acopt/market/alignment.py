@@ -23,11 +23,11 @@ def clock_edges(bars: Bars, grid: TimeGrid) -> pd.DatetimeIndex:
     """Grid edges in the zone of the bars."""
     stamps = grid.timestamps
     if stamps is None:
-        raise DataError("market_from_bars: the grid has no clock times; TimeGrid.session('2019-02-15', '15min') has")
+        raise DataError("Market.from_bars: the grid has no clock times; TimeGrid.session('2019-02-15', '15min') has")
     dates = stamps.normalize()
     if (grid.closed & (dates[:-1] == dates[1:])).any():
         raise DataError(
-            "market_from_bars: the grid has a break within a session, and bars are calibrated on sessions without one; "
+            "Market.from_bars: the grid has a break within a session, and bars are calibrated on sessions without one; "
             "give Market(...) numbers of your own"
         )
     length = bars.length * bars_per_session(bars)
@@ -57,7 +57,7 @@ def auction_fractions(
         return fractions, []
     accepted = 'auction_volume={"open": 0.02, "close": 0.08}, fractions of the mean intraday volume, or one number'
     if stated is None:
-        raise DataError(f"market_from_bars: the grid has auctions, and bars carry no auction volume; state {accepted}")
+        raise DataError(f"Market.from_bars: the grid has auctions, and bars carry no auction volume; state {accepted}")
     if isinstance(stated, Mapping):
         each, masks = dict(stated), {"open": grid.crosses("open"), "close": grid.crosses("close")}
     else:

@@ -122,7 +122,7 @@ def _paths(source: str | Path | Iterable[str | Path]) -> list[Path]:
             raise DataError(f"read_bars: no file matches '{source}'")
         return [Path(match) for match in matches]
     if not isinstance(source, Iterable):
-        raise DataError(f"read_bars: a {type(source).__name__} was given; paths, a glob or a DataFrame are accepted")
+        raise DataError(f"read_bars: {type(source).__name__} was given; paths, a glob or a DataFrame are accepted")
     return [path for item in source for path in _paths(item)]
 
 

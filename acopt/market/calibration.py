@@ -217,7 +217,7 @@ class _History:
 def _names(bars: Bars, assets: Sequence[Any] | pd.Index | None) -> list[str]:
     if bars.daily:
         raise DataError(
-            "market_from_bars: daily bars were given; the volume curve needs intraday ones (daily= takes these)"
+            "Market.from_bars: daily bars were given; the volume curve needs intraday ones (daily= takes these)"
         )
     names = bars.symbols if assets is None else list(assets)
     twice = [name for at, name in enumerate(names) if name in names[:at]]

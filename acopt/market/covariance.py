@@ -184,7 +184,9 @@ class FactorModel:
         if factor.shape[-2:] != (m, m) or factor.ndim > 3:
             raise DataError(f"factor covariance: shape {factor.shape} was given, ({m}, {m}) is expected")
         if not np.isfinite(factor).all():
-            raise DataError("factor covariance: a number is not finite")
+            raise DataError(
+                f"factor covariance is {factor[~np.isfinite(factor)][0]:g} in a cell; finite numbers are expected"
+            )
         stack = factor.reshape(-1, m, m)
         self._factor = np.stack([symmetric(f, labels, what="factor covariance") for f in stack])
         self._factor_root = np.stack([_psd(f, "factor covariance") for f in self._factor])

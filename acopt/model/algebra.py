@@ -54,7 +54,7 @@ class _Summable(ABC):
         if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.integer | np.floating):
             return NotImplemented
         if divisor == 0:
-            raise ModelError(f"{self!r} is divided by zero")
+            raise ModelError(f"{self!r} is divided by zero; a number > 0 is expected")
         return self * (1.0 / float(divisor))
 
 

@@ -89,7 +89,10 @@ def same_shape(state: State, order: Order, market: Market) -> None:
             "that needs a new ExecutionProblem"
         )
     if order.hedges != old.order.hedges:
-        raise ModelError("update order: the hedge legs differ; that needs a new ExecutionProblem")
+        legs = [", ".join(map(str, sorted(hedges, key=str))) or "none" for hedges in (order.hedges, old.order.hedges)]
+        raise ModelError(
+            f"update order: the hedge legs are {legs[0]}, declared were {legs[1]}; that needs a new ExecutionProblem"
+        )
 
 
 def reordered(order: Order, old: Setting) -> Order:

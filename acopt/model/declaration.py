@@ -9,7 +9,7 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, place
 from acopt.model.algebra import Constraint, Cost, Term
 from acopt.model.curvature import Curvature
 from acopt.model.paths import Paths, row_products, scaled
@@ -91,10 +91,17 @@ class Declaration:
         only : names of the groups (terms, constraints) that changed; all by default.
         """
         if BOUNDS not in self._parameters and state.setting.forbidden.any():
-            raise ModelError("intervals were closed that were open when declared; that needs a new ExecutionProblem")
+            k, i = (int(j) for j in np.argwhere(state.setting.forbidden)[0])
+            where = place(k, i, state.setting.grid.labels, state.setting.assets)
+            raise ModelError(
+                f"nothing can trade any more for {where} (closed, or no volume), which was open when declared; "
+                "that needs a new ExecutionProblem"
+            )
         wanted = set(self._parameters) if only is None else set(only)
         out: dict[int, Array] = {}
         for name, values in self._groups(state, wanted):
+            if set(values) != set(self._parameters[name]):
+                raise ModelError(f"{name}: the structure of its data changed; that needs a new ExecutionProblem")
             for key, parameter in self._parameters[name].items():
                 value = np.asarray(values[key], dtype=float)
                 if value.shape != parameter.shape:
@@ -103,8 +110,6 @@ class Declaration:
                         "a change of shape needs a new ExecutionProblem"
                     )
                 out[parameter.id] = value
-            if set(values) != set(self._parameters[name]):
-                raise ModelError(f"{name}: the structure of its data changed; that needs a new ExecutionProblem")
         return out
 
     def complete(self, numbers: Mapping[int, Array]) -> dict[int, Array]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -25,8 +27,19 @@ FAILURES = (
     ValueError,
     cp.error.DCPError,
 )
-"""What a user's function may raise when its formula is wrong."""
+"""What a user's function may raise when its formula is wrong; beside them, the plain `Exception` of CVXPY."""
 ROWS_AT_EDGES = ("remaining", "holdings")
+
+
+@contextmanager
+def answering(name: str) -> Iterator[None]:
+    """Say which term's function failed, and why."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, FAILURES) and type(error) is not Exception:
+            raise
+        raise ModelError(f"{name}: the function failed on the paths: {error}") from error
 
 
 class PathAccess(ABC):

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, place
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
@@ -70,8 +70,7 @@ class ExecutionProblem:
             constraints = [constraints]
         if not isinstance(constraints, Sequence):
             raise ModelError(
-                f"ExecutionProblem constraints: {type(constraints).__name__} was given; "
-                "a list of constraints is expected"
+                f"ExecutionProblem constraints: {_kind(constraints)} was given; a list of constraints is expected"
             )
         for constraint in constraints:
             if not isinstance(constraint, Constraint):
@@ -84,7 +83,7 @@ class ExecutionProblem:
             penalty = constraint.penalty()
             terms += penalty.terms if penalty is not None else ()
         if not terms:
-            raise ModelError("the objective has no cost")
+            raise ModelError("ExecutionProblem objective: it has no cost; one such as TemporaryImpact() is expected")
         check_distinct([t.cost.name for t in terms] + [c.name for c in constraints])
         self._state = state_of(order, market, terms, tuple(constraints))
         declaration = Declaration(self._state)
@@ -181,8 +180,11 @@ class ExecutionProblem:
 
     def solve_at(self, term: str, weight: float) -> Schedule:
         """Solve with another weight of one risk term, warm; the problem's own weights stay as they are."""
-        if term not in [t.cost.name for t in self._state.terms if t.cost.kind == "risk"]:
-            raise ModelError(f"solve_at: {term!r} is not a risk term of this problem")
+        risks = [t.cost.name for t in self._state.terms if t.cost.kind == "risk"]
+        if term not in risks:
+            raise ModelError(
+                f"solve_at: {term!r} is not a risk term of this problem; there are: {', '.join(risks) or 'none'}"
+            )
         state = replace(self._state, terms=with_weight(self._state.terms, term, check_weight(weight, term)))
         numbers = self._solver.declaration.numbers(state, [term])
         return self._with(state, {**self._numbers, **numbers})._run("auto", 1e-6, ("CLARABEL",))
@@ -252,8 +254,14 @@ class ExecutionProblem:
             same_shape(old, new_order, new_market)
             state = state_of(reordered(new_order, old.setting), new_market, terms, rules, old.setting.past)
             only = None
-        if not np.array_equal(state.setting.one_sided, old.setting.one_sided):
-            raise ModelError("the cells in which trades are one-sided changed; that needs a new ExecutionProblem")
+        moved = state.setting.one_sided != old.setting.one_sided
+        if moved.any():
+            k, i = (int(j) for j in np.argwhere(moved)[0])
+            raise ModelError(
+                f"update: trades are one-sided in other cells than declared, first for "
+                f"{place(k, i, state.setting.grid.labels, state.setting.assets)} (Monotone's assets= or during=); that "
+                "needs a new ExecutionProblem"
+            )
         self._numbers = {**self._numbers, **self._solver.declaration.numbers(state, only)}
         self._state = state
         return self

@@ -113,3 +113,11 @@ class TestRefusals:
         for names in ({"assets": ["A"]}, {"during": (0.1, 0.4)}):
             with pytest.raises(ModelError, match=r"assets= and during= are for the built-in rules; use p.asset\(\)"):
                 ac.CustomConstraint(lambda p: p.trades <= 1.0, **names)
+
+
+def test_a_chain_of_comparisons_is_refused_by_the_rules_name():
+    """CVXPY raises a plain Exception there."""
+    chain = ac.CustomConstraint(lambda p: 0 <= p.done("asset") <= 1, name="between")
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 3), 50.0)
+    with pytest.raises(ac.ModelError, match=r"between: the function failed on the paths: .*chain constraints"):
+        ac.ExecutionProblem(ac.Order(9_000.0), market, ac.TemporaryImpact(2e-6), [chain])

@@ -346,7 +346,7 @@ class TestRefused:
             (lambda p: read_bars(f"{p}/*.csv"), "no file matches"),
             (lambda p: read_bars(p), "is a folder"),
             (lambda p: read_bars([]), "nothing to read"),
-            (lambda p: read_bars(3), "a int was given"),
+            (lambda p: read_bars(3), "read_bars: int was given"),
             (lambda p: read_bars({"A": 3}), "A is a int"),
             (lambda p: read_bars(rows()), "no symbol column"),
             (lambda p: read_bars(rows().assign(symbol=["A"] * 38 + [None])), "row 38, symbol: no symbol"),

@@ -239,7 +239,12 @@ class TestFactorModel:
             (LOADINGS, [[1.0, 0.5], [0.0, 1.0]], SPECIFIC, r"factor covariance is not symmetric: \[market, size\]"),
             (LOADINGS, FACTOR.iloc[:1, :1], SPECIFIC, "factor covariance: no value for factor size"),
             (LOADINGS, np.eye(3), SPECIFIC, r"factor covariance: shape \(3, 3\) was given, \(2, 2\)"),
-            (LOADINGS, np.full((2, 2), np.nan), SPECIFIC, "factor covariance: a number is not finite"),
+            (
+                LOADINGS,
+                np.full((2, 2), np.nan),
+                SPECIFIC,
+                "factor covariance is nan in a cell; finite numbers are expected",
+            ),
             (LOADINGS, [FACTOR.to_numpy()] * 2, SPECIFIC, "factor covariance: 2 matrices were given for 3 intervals"),
             (LOADINGS.iloc[:2], FACTOR, SPECIFIC, "loadings: no row for asset C"),
             (LOADINGS.to_numpy()[:2], FACTOR, SPECIFIC, "loadings: 2 rows were given for 3 assets"),

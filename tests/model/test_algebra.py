@@ -190,7 +190,7 @@ class TestProblemArguments:
             (lambda o, m: (o, m.price, ac.SpreadCost()), "ExecutionProblem market: Series was given, a Market"),
             (lambda o, m: (o, m, 5.0), "ExecutionProblem objective: float was given; a cost or a sum of costs"),
             (lambda o, m: (o, m, ac.SpreadCost), "ExecutionProblem objective: .* was given"),
-            (lambda o, m: (o, m, Objective(())), "the objective has no cost"),
+            (lambda o, m: (o, m, Objective(())), "objective: it has no cost"),
             (
                 lambda o, m: (o, m, ac.SpreadCost(), [ac.SpreadCost()]),
                 "constraints: SpreadCost was given, a Constraint",

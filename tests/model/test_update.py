@@ -149,7 +149,7 @@ def test_an_update_that_fails_changes_nothing(wrong):
 
 def test_where_trades_are_one_sided_is_part_of_the_structure():
     asked = problem()
-    with pytest.raises(ac.ModelError, match="one-sided changed"):
+    with pytest.raises(ac.ModelError, match="one-sided in other cells than declared, first for"):
         asked.update(constraints={"Monotone": {"assets": ["A"]}})
     same(asked, problem())
 
@@ -190,3 +190,22 @@ def test_a_custom_term_follows_prices_and_volumes():
     moved = market(3e4, (35.0, 11.0))
     costs = ac.TemporaryImpact() + 1e-4 * ac.CustomCost(late)
     same(asked.update(market=moved), ac.ExecutionProblem(order(), moved, costs))
+
+
+def test_a_covariance_of_another_structure_is_refused_in_words():
+    def market(**risk):
+        grid = ac.TimeGrid.uniform(1.0, 3)
+        price = pd.Series({"A": 20.0, "B": 50.0})
+        return ac.Market(
+            grid,
+            price,
+            covariance=ac.Covariance(risk["matrix"]),
+            impact=ac.ImpactCoefficients(pd.Series({"A": 1e-6, "B": 1e-6})),
+        )
+
+    sigma = correlated([0.4, 1.1])
+    problem = ac.ExecutionProblem(
+        ac.Order.sell({"A": 900.0, "B": 500.0}), market(matrix=sigma), ac.TemporaryImpact() + 1e-6 * ac.TimingRisk()
+    )
+    with pytest.raises(ac.ModelError, match="TimingRisk: the structure of its data changed"):
+        problem.update(market=market(matrix=np.stack([sigma, 2 * sigma, 3 * sigma])))

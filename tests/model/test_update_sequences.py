@@ -227,7 +227,7 @@ FAILURES = {
     "hedge legs": (
         lambda: {"order": ac.Order.sell({"A": 1.0, "B": 1.0}) + ac.Order.hedge("C")},
         ModelError,
-        "the hedge legs differ",
+        "the hedge legs are",
     ),
     "other number of intervals": (
         lambda: {"market": builders.market(ac.TimeGrid.uniform(1.0, 6))},
@@ -323,7 +323,7 @@ def test_intervals_that_close_are_refused_where_no_row_can_close_them():
 
     problem = ac.ExecutionProblem(ac.Order.sell(90.0), at(), ac.TemporaryImpact(3e-6))
     problem.solve()
-    with pytest.raises(ac.ModelError, match="intervals were closed that were open when declared"):
+    with pytest.raises(ac.ModelError, match=r"nothing can trade any more for .* which was open when declared"):
         problem.update(market=at(closed=[False, True, False]))
     np.testing.assert_allclose(problem.solve().path.trades[:, 0], -30.0, rtol=1e-9)
 
