@@ -133,10 +133,12 @@ class Neutral(PositionBounds):
             return
         f, labels = int(np.argmax(over)), self.row_labels(setting)
         tolerance = np.broadcast_to(self.tolerances(setting), over.shape)[f]
+        percent = f" of currency ({tolerance:g}% of gross is {tolerance / 100:g})" if 1 <= tolerance < 100 else ""
+        what, where = ("target" if held else "order"), ("" if labels is None else f" in {labels[f]}")
+        advice = "or balance the target" if held else "balance the order, or apply it during= a later window"
         raise InfeasibleError(
-            f"{self.name}: the {'target' if held else 'order'} is net {money(value[f])}"
-            f"{'' if labels is None else f' in {labels[f]}'}, tolerance {money(tolerance)}; raise the tolerance above "
-            f"that, {'or balance the target' if held else 'balance the order, or apply it during= a later window'}"
+            f"{self.name}: the {what} is net {money(value[f])}{where}, tolerance {money(tolerance)}{percent}; raise "
+            f"the tolerance above that, {advice}"
         )
 
 

@@ -118,6 +118,8 @@ def reduction(source: Priced, risk_aversion: float | None = None) -> tuple[Almgr
     """
     setting = source.setting
     active = _active(source.pricing.terms)
+    if setting.elapsed:
+        raise DoesNotReduce(f"its first {setting.elapsed} intervals are history")
     _even_grid(setting)
     risks = [t for t in active if type(t.cost) is TimingRisk]
     if len(risks) > 1:

@@ -24,6 +24,8 @@ TIME, SYMBOL, SIDE, QUANTITY, PRICE = ("time", "start"), ("symbol",), ("side",),
 """Names that a column of fills may have; the second ones are those of `Schedule.to_frame`."""
 DUST = 1e-9
 """Part of an asset's largest planned trade below which a trade is the rounding of a sum."""
+FAR = 5.0
+"""Factor from the arrival price beyond which a fill's price is in another unit, or of another symbol."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def _by_interval(frame: pd.DataFrame, past: Past) -> Array:
 
 def _fills(frame: pd.DataFrame, name: str, unit: str, past: Past) -> Executed:
     """Aggregate fills to intervals; one exactly on an edge belongs to the interval that starts there."""
+    if frame.empty:
+        raise DataError(f"{name}: no fills, the table is empty; executed=0 says that nothing was executed")
     rows = frame.index if unit == "line" else range(len(frame))
 
     def refuse(row: int, column: str, why: str) -> DataError:
@@ -168,8 +172,11 @@ def _fills(frame: pd.DataFrame, name: str, unit: str, past: Past) -> Executed:
         return Executed(trades)
     price = _each(frame[_column(frame, PRICE, name)], _number, PRICE[0], refuse, "is not a number")
     _demand(price > 0, PRICE[0], refuse, "is not a price; a number > 0 is expected (or no column of prices)")
+    arrival = past.prices[columns]
+    near = (price < FAR * arrival) & (price > arrival / FAR)
+    _demand(near, PRICE[0], refuse, f"is more than {FAR:g} times off its arrival price; currency is expected")
     paid = np.zeros(len(past.assets))
-    np.add.at(paid, columns, signs * shares * (price - past.prices[columns]))
+    np.add.at(paid, columns, signs * shares * (price - arrival))
     return Executed(trades, paid)
 
 
@@ -228,6 +235,7 @@ def _each(
     why: str,
 ) -> Array:
     """Read every cell (equal ones once), or refuse the first that cannot be read."""
+    column = column.where(column.map(pd.api.types.is_scalar), None)
     codes, cells = pd.factorize(column, use_na_sentinel=False)
     values = [read(cell) for cell in cells]
     out = np.array([np.nan if value is None else value for value in values], dtype=float)[codes]
@@ -256,7 +264,7 @@ def _number(cell: Any) -> float | None:
 
 
 def _stripped(cell: Any) -> Any:
-    return cell.strip() if isinstance(cell, str) else cell
+    return cell.strip() if isinstance(cell, str) else cell if pd.api.types.is_scalar(cell) else None
 
 
 def _some(labels: pd.Index) -> str:

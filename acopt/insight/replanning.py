@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from acopt.errors import DataError, ModelError
+from acopt.constraints.custom import CustomConstraint
+from acopt.costs.custom import CustomCost
+from acopt.errors import DataError, InfeasibleError, ModelError
 from acopt.insight.fills import Executed, Past, read_executed
 from acopt.insight.splitting import Aligned, Split, locate
 from acopt.market.clock import TimeLike
@@ -20,6 +24,7 @@ from acopt.market.order import Order
 from acopt.model.benchmarks import tradable
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Schedule
+from acopt.model.setting import Setting
 
 __all__ = ["Replan", "reoptimize"]
 
@@ -158,20 +163,53 @@ def reoptimize(
         raise DataError(f"at={at!r} is the end of the grid; there is no interval left to plan")
     _same_assets(order, setting.order)
     split = Split(setting.grid, p, fraction, len(setting.assets)) if fraction else None
+    if split is not None:
+        _no_functions_of_the_grid(plan, at, p)
     known, planned, free = setting.market, plan.path.trades, tradable(setting)
     if split is not None:
         p, known, planned = p + 1, split.market(known), split.divided(planned)
     past = Past(known.grid, p, setting.assets, known.prices, planned, free[:p])
     done = read_executed(executed, past)
     expected = _expected(known, market, volume_scale, done.trades)
-    if split is None:
-        question = problem.with_history(done.trades, order=order, market=expected)
-    else:
-        terms = tuple(split.term(term, setting) for term in problem.objective.terms)
-        rules = tuple(split.rule(rule, setting, done.trades[-1]) for rule in problem.constraints)
-        question = problem.restated(done.trades, order or problem.order, expected or known, terms, rules)
+    with _noting(done.trades, setting):
+        if split is None:
+            question = problem.with_history(done.trades, order=order, market=expected)
+        else:
+            terms = tuple(split.term(term, setting) for term in problem.objective.terms)
+            rules = tuple(split.rule(rule, setting, done.trades[-1]) for rule in problem.constraints)
+            question = problem.restated(done.trades, order or problem.order, expected or known, terms, rules)
+        rest = question.solve()
     now = None if market is None else market.select(setting.assets).prices
-    return Replan(question.solve(), plan, done, now)
+    return Replan(rest, plan, done, now)
+
+
+def _no_functions_of_the_grid(plan: Schedule, at: TimeLike, p: int) -> None:
+    """Demand that no function of a user's speaks of the intervals of a grid that is about to change."""
+    own = [t.cost.name for t in plan.pricing.terms if isinstance(t.cost, CustomCost)]
+    own += [c.name for c in plan.pricing.constraints if isinstance(c, CustomConstraint)]
+    if own:
+        labels = plan.setting.grid.edge_labels
+        raise ModelError(
+            f"at={at!r} is off the grid's edges, and {own[0]} is a function of the grid's intervals; re-plan at "
+            f"{labels[p]} or {labels[p + 1]}, or state a new ExecutionProblem"
+        )
+
+
+@contextmanager
+def _noting(executed: Array, setting: Setting) -> Iterator[None]:
+    """Note on an infeasible rest what was executed against the order: the likely slip is a sign."""
+    try:
+        yield
+    except InfeasibleError as error:
+        shares = executed.sum(axis=0)
+        against = [
+            f"{label} {amount:+,.0f}"
+            for label, amount, size in zip(setting.assets, shares, setting.remaining, strict=True)
+            if amount * size > 0
+        ]
+        if against:
+            error.add_note(f"executed against the order (buys +, sells -): {', '.join(against)}")
+        raise
 
 
 def _begun_with(left: Array, path: Trajectory) -> Trajectory:

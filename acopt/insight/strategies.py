@@ -14,7 +14,7 @@ from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
 from acopt.market.labels import Array, Data
 from acopt.model.algebra import Term
-from acopt.model.benchmarks import TWAP, VWAP, spread_out, tradable, where_tradable
+from acopt.model.benchmarks import TWAP, VWAP, after_history, spread_out, tradable, where_tradable
 from acopt.model.frames import time_of_fraction
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import FINISHED, Pricing, Schedule
@@ -81,7 +81,7 @@ def immediate(problem: ExecutionProblem) -> Schedule:
         An asset with an order can never trade.
     """
     setting = problem.setting
-    first = np.cumsum(tradable(setting), axis=0) == 1
+    first = np.cumsum(tradable(setting) & (np.arange(setting.shape[0])[:, None] >= setting.elapsed), axis=0) == 1
     return problem.evaluate(spread_out(setting, where_tradable(setting, first, "immediate")), name="immediate")
 
 
@@ -165,11 +165,13 @@ class POV:
         setting, volume = problem.setting, problem.market.volumes
         rate = _check_rate(setting.coefficient(self.rate, "pov rate"))
         window = setting.grid.window((self.start, self.end))
+        window = window & (np.arange(len(window)) >= setting.elapsed)
         cap = np.where(tradable(setting) & window[:, None], rate * volume, 0.0)
-        whole = np.abs(setting.remaining)
+        whole = np.abs(setting.left)
         before = np.cumsum(np.vstack([np.zeros_like(whole), cap[:-1]]), axis=0)
         left = np.where(whole - before > DUST * whole, whole - before, 0.0)
-        return problem.evaluate(setting.direction * np.minimum(cap, left), name=self.name)
+        trades = after_history(setting, setting.direction * np.minimum(cap, left))
+        return problem.evaluate(trades, name=self.name)
 
 
 def pov(rate: Data, start: TimeLike | None = None, end: TimeLike | None = None) -> POV:

@@ -55,7 +55,7 @@ def auction_fractions(
     fractions = np.zeros(grid.periods)
     if stated is None and not grid.auctions.any():
         return fractions, []
-    accepted = 'auction_volume={"open": 0.02, "close": 0.08}, fractions of the mean intraday volume, or one number'
+    accepted = 'auction_volume={"open": 0.02, "close": 0.08}, fractions <= 1 of the mean intraday volume, or one number'
     if stated is None:
         raise DataError(f"Market.from_bars: the grid has auctions, and bars carry no auction volume; state {accepted}")
     if isinstance(stated, Mapping):
@@ -65,7 +65,7 @@ def auction_fractions(
     unsaid = grid.auctions.copy()
     for kind, value in each.items():
         fraction = number(value)
-        if kind not in masks or fraction is None or not 0 <= fraction < np.inf:
+        if kind not in masks or fraction is None or not 0 <= fraction <= 1:
             raise DataError(f"auction_volume={stated!r}: {kind!r} is {value!r}; {accepted} is accepted")
         fractions[masks[kind]] = fraction
         unsaid &= ~masks[kind]

@@ -27,6 +27,8 @@ class _Summable(ABC):
     def _terms(self) -> tuple[Term, ...]: ...
 
     def __add__(self, other: Any) -> Objective:
+        if isinstance(other, Constraint):
+            raise ModelError(f"{other.name} is a rule and no cost: put it into the problem's list of constraints")
         if not isinstance(other, _Summable):
             return NotImplemented
         return Objective(self._terms() + other._terms())

@@ -40,7 +40,7 @@ class Benchmark(ABC):
         return np.asarray(setting.remaining * left + 0.0)  # no -0.0
 
     def trades(self, setting: Setting) -> Array:
-        """Return the trades (N, n) of the path, shares: buys +, sells -; raises as `path`."""
+        """Return trades (N, n) in proportion to the weights, after a history of what is left; raises as `path`."""
         return spread_out(setting, self._split(setting))
 
     def _split(self, setting: Setting) -> Array:
@@ -150,7 +150,18 @@ def where_tradable(setting: Setting, weights: Array, name: str) -> Array:
 
 
 def spread_out(setting: Setting, weights: Array) -> Array:
-    """Trades (N, n) that split each order in proportion to weights >= 0; none where all of them are zero."""
+    """
+    Trades (N, n) that split each order in proportion to weights >= 0; none where all of them are zero.
+
+    After a history, it is what is left that is split, over what is left of the weights.
+    """
+    ahead = np.arange(len(weights))[:, None] >= setting.elapsed
+    weights = np.where(ahead, weights, 0.0)
     total = weights.sum(axis=0)
     share = np.divide(weights, total, out=np.zeros(setting.shape), where=total > 0)
-    return np.asarray(0.0 - share * setting.remaining)
+    return after_history(setting, 0.0 - share * setting.left)
+
+
+def after_history(setting: Setting, trades: Array) -> Array:
+    """Trades (N, n) with those of the history as they were."""
+    return trades if setting.past is None else np.concatenate([setting.past, trades[setting.elapsed :]])

@@ -277,6 +277,8 @@ def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, fl
             raise DataError(f"solve_for {name}={value!r}: a number is expected") from error
     if name == "pov" and not problem.market.has_volume:
         raise ModelError("solve_for pov= needs the market's volume")
+    if name == "pov" and target > 1:
+        raise DataError(f"solve_for pov={value!r}: a fraction of the volume is expected (0.1 is ten percent)")
     if not np.isfinite(target) or (name != "cost_bps" and target <= 0):
         raise DataError(f"solve_for {name}={value!r}: a number > 0 is expected")
     return name, target

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 FINISHED = 0.99
 TOLERANCE = 1e-9
-COMPLETE, CLOSED = "Complete", "closed intervals"
+COMPLETE, CLOSED, HISTORY = "Complete", "closed intervals", "history"
 
 
 @dataclass(frozen=True)
@@ -194,12 +194,16 @@ class Schedule(Frames):
         """
         Largest violation of each rule that is broken beyond the contract, in its own unit.
 
-        Beside the constraints: "Complete", shares left where the order must be finished, and "closed
-        intervals", shares traded where nothing can trade (at night, or without volume).
+        Beside the constraints: "Complete", shares left where the order must be finished; "closed
+        intervals", shares traded where nothing can trade (at night, or without volume); and "history", shares
+        by which trades differ from what was executed already.
         """
         path, setting, rules = self.path, self.setting, self.pricing.constraints
         found = violations(path, rules)
         broken = {c.name: found[c.name] for c in rules if found[c.name] > slack(c, path)}
+        if setting.past is not None:
+            changed = float(np.abs(path.trades[: setting.elapsed] - setting.past).max(initial=0.0))
+            broken |= {HISTORY: changed} if changed > 0 else {}
         unwritten = {CLOSED: float(np.abs(path.trades[setting.forbidden]).max(initial=0.0))}
         if setting.complete and not any(c.completes for c in rules):
             unwritten[COMPLETE] = float(np.abs(path.remaining[-1]).max(initial=0.0))

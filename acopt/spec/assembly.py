@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,7 +12,7 @@ import pandas as pd
 
 from acopt.constraints import portfolio, trading
 from acopt.costs import alpha, impact, risk, smoothness
-from acopt.errors import DataError, ModelError
+from acopt.errors import DataError, InfeasibleError, ModelError, UnboundedError
 from acopt.market import impact_models
 from acopt.market.covariance import AnyCovariance, Covariance, FactorModel
 from acopt.market.grid import TimeGrid
@@ -37,6 +38,12 @@ CLASSES: Mapping[str, Callable[..., Any]] = {
         *(impact_models.AlmgrenEtAl2005, impact_models.ImpactCoefficients),
     )
 }
+GRIDS: Mapping[str, Callable[..., TimeGrid]] = {
+    "horizon": TimeGrid.uniform,
+    "edges": TimeGrid,
+    "date": TimeGrid.session,
+    "first": TimeGrid.sessions,
+}
 BENCHMARKS: Mapping[str, type[Benchmark]] = {"TWAP": TWAP, "VWAP": VWAP, "Close": Close}
 PLAIN = {"name", "own", "derivative", "half_life", "assets", "during", "of", "tolerance", "groups", "at"}
 """Keywords that are no coefficients: they reach the constructor as they are."""
@@ -48,14 +55,9 @@ class Assembly:
     """The objects that a file describes; errors name the file and the path to the field, in one line."""
 
     def __init__(self, file: str, spec: ProblemSpec) -> None:
-        self.file, self.spec, grid = file, spec, spec.grid
+        self.file, self.spec = file, spec
         with self.naming("grid"):
-            if grid.periods is not None and grid.horizon is not None:
-                self.grid = TimeGrid.uniform(grid.horizon, grid.periods, unit=grid.unit or "day")
-            elif grid.edges is not None:
-                self.grid = TimeGrid(grid.edges, unit=grid.unit or "day")
-            else:
-                self.grid = TimeGrid.session(**grid.model_dump(exclude_none=True))
+            self.grid: TimeGrid = GRIDS[spec.grid.form](**spec.grid.model_dump(exclude_none=True))
         self.assets = pd.Index([each.label for each in spec.asset])
         if not self.assets.is_unique:
             self.refuse("asset", f"two are labelled {self.assets[self.assets.duplicated()][0]!r}; labels must differ")
@@ -68,6 +70,9 @@ class Assembly:
             yield
         except (DataError, ModelError) as error:
             raise type(error)(one_line(f"{self.file}: {where}: {error}")) from error
+        except (InfeasibleError, UnboundedError) as error:
+            named = type(error)(one_line(f"{self.file}: {where}: {error}"))
+            raise named.about(partial(getattr, error, "diagnosis")) from error
 
     def refuse(self, where: str, message: str) -> NoReturn:
         """Raise, naming the file and the field."""
@@ -126,6 +131,8 @@ class Assembly:
             with self.naming("market.impact"):
                 self.market.impact.temporary(setting.market)
                 self.market.impact.permanent(setting.market)
+                if self.grid.auctions.any():
+                    self.market.impact.in_auction(setting.market)
         for path, term in terms:
             with self.naming(path):
                 term.cost.curvature(setting)
@@ -138,11 +145,14 @@ class Assembly:
         self.trades(case)
         self.promised(case)
 
-    def data(self, value: Any, where: str) -> Any:
-        """Give a number, list or table its labels, by the data rule."""
+    def data(self, value: Any, where: str, *, auctions: bool = False) -> Any:
+        """Give a number, list or table its labels, by the data rule; lists are by interval, or by auction."""
+        index, times = self.grid.labels, "intervals"
+        if auctions:
+            index, times = index[self.grid.auctions], "auctions"
         if isinstance(value, tuple):
-            self._count(value, self.grid.periods, "intervals", where)
-            return pd.Series(value, index=self.grid.labels)
+            self._count(value, len(index), times, where)
+            return pd.Series(value, index=index)
         if not isinstance(value, dict):
             return value
         self._require(value, self.assets, where)
@@ -150,8 +160,8 @@ class Assembly:
             return self.matrix(value, where, self.assets, self.assets)
         layers = {label: row for label, row in value.items() if isinstance(row, tuple)}
         for label, row in layers.items():
-            self._count(row, self.grid.periods, "intervals", f"{where}.{label}")
-        return pd.DataFrame(value, index=self.grid.labels) if layers else pd.Series(value)
+            self._count(row, len(index), times, f"{where}.{label}")
+        return pd.DataFrame(value, index=index) if layers else pd.Series(value)
 
     def matrix(self, value: Any, where: str, rows: pd.Index, columns: pd.Index) -> pd.DataFrame:
         """Give rows, or a table of tables, their labels."""
@@ -228,7 +238,7 @@ class Assembly:
                 several = any(isinstance(row, dict) for row in value.values())
                 value = pd.DataFrame.from_dict(value, orient="index") if several else value
             elif key not in PLAIN and not isinstance(value, str):
-                value = self.data(value, at)
+                value = self.data(value, at, auctions=key == "auction")
             if key not in ("type", "model", "weight"):
                 keywords["weight" if key == "mu" else key] = value
         with self.naming(where):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Generic, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Generic, Literal, TypeAlias
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -24,6 +25,9 @@ from acopt.spec.tables import (
     Time,
     refusal,
 )
+
+SESSION = ("start", "end", "auctions", "calendar", "lunch", "open", "close", "tz")
+"""What the grid of one session, or of several, may say besides its dates and its bar."""
 
 
 class SourceTable(Table):
@@ -49,25 +53,48 @@ class ProblemTable(Table):
 
 
 class GridTable(Table):
-    """[grid]: horizon and periods; or edges; or date and bar of a session, with start, end, open, close."""
+    """[grid]: horizon and periods; edges; date and bar of a session; or first, last and bar of several sessions."""
 
-    forms = ({"horizon", "periods"}, {"edges"}, {"date", "bar"})
+    forms = ({"horizon", "periods"}, {"edges"}, {"date", "bar"}, {"first", "last", "bar"})
+    details: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "horizon": ("unit",),
+        "edges": ("unit", "closed"),
+        "date": SESSION,
+        "first": (*SESSION, "overnight", "dates"),
+    }
+    """What each form takes besides, by its first key."""
     unit: Text | None = None
     horizon: Positive | None = None
     periods: int | None = None
     edges: ListOf[Number] | None = None
+    closed: ListOf[bool] | None = None
     date: str | dt.date | None = None
+    first: str | dt.date | None = None
+    last: str | dt.date | None = None
     bar: Text | None = None
     start: str | dt.time | None = None
     end: str | dt.time | None = None
+    auctions: bool | Literal["open", "close"] | None = None
+    calendar: Text | None = None
+    lunch: Positive | None = None
+    overnight: Amount | None = None
+    dates: ListOf[str | dt.date] | None = None
     open: str | dt.time | None = None
     close: str | dt.time | None = None
+    tz: Text | None = None
+
+    @property
+    def form(self) -> str:
+        """Return the first key of the form that is given."""
+        return next(name for name in self.details if getattr(self, name) is not None)
 
     @model_validator(mode="after")
-    def _session(self) -> GridTable:
-        for name in ("unit",) if self.date is not None else ("start", "end", "open", "close"):
-            if getattr(self, name) is not None:
-                raise refusal("not accepted: a session (date, bar) has hours, other grids have a unit", f".{name}")
+    def _detailed(self) -> GridTable:
+        accepted = self.details[self.form]
+        concerned = set().union(*self.details.values()) - {*accepted}
+        for name in type(self).model_fields:
+            if name in concerned and getattr(self, name) is not None:
+                raise refusal(f"not accepted with {self.form}; accepted are {', '.join(accepted)}", f".{name}")
         return self
 
 
@@ -133,11 +160,12 @@ class AlmgrenEtAl2005Table(Table):
 
 
 class ImpactCoefficientsTable(Table):
-    """See `acopt.ImpactCoefficients`."""
+    """See `acopt.ImpactCoefficients`; a list in `auction` has a number for each auction."""
 
     model: Literal["ImpactCoefficients"]
     eta: Layers[Amount]
     gamma: ByAsset[Number] | Square | None = None
+    auction: Layers[Amount] | None = None
 
 
 ImpactTable: TypeAlias = LinearImpactTable | SquareRootImpactTable | AlmgrenEtAl2005Table | ImpactCoefficientsTable
@@ -159,10 +187,11 @@ class CostBase(Table):
 
 
 class TemporaryImpactTable(CostBase):
-    """See `acopt.TemporaryImpact`; eta by pair of assets is cross-impact."""
+    """See `acopt.TemporaryImpact`; by pair of assets is cross-impact, a list in `auction` is by auction."""
 
     type: Literal["TemporaryImpact"]
     eta: Layers[Amount] | Square | None = None
+    auction: Layers[Amount] | Square | None = None
 
 
 class PermanentImpactTable(CostBase):

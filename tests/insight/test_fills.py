@@ -142,10 +142,11 @@ def test_fills_within_the_second_of_a_cross_are_the_crosses() -> None:
         read_executed(fills(("16:00", "JPM", "buy", 1.0)), past(CROSSES, 7))
 
 
-def test_no_fills_are_nothing() -> None:
-    done = read_executed(pd.DataFrame(columns=HEADER), past())
-    assert not done.trades.any()
-    assert done.paid.tolist() == [0.0, 0.0]
+def test_no_fills_are_not_nothing() -> None:
+    """An export that failed is an empty table too, and everything would be traded again."""
+    with pytest.raises(ac.DataError, match="executed: no fills, the table is empty"):
+        read_executed(pd.DataFrame(columns=HEADER), past())
+    assert not read_executed(0, past()).trades.any()
 
 
 def test_a_schedule_written_to_a_file_comes_back(tmp_path: Path) -> None:
@@ -232,3 +233,36 @@ def test_columns_that_are_missing_or_double(tmp_path: Path) -> None:
         read_executed(pd.concat([frame, frame[["side"]]], axis=1), past())
     with pytest.raises(ac.DataError, match="no such file"):
         read_executed(tmp_path / "none.csv", past())
+
+
+class TestSlips:
+    """What a desk's export may do to a re-plan."""
+
+    @staticmethod
+    def plan():
+        grid = ac.TimeGrid.session("2019-02-15", "30min")
+        price = pd.Series({"A": 20.0, "B": 50.0})
+        market = ac.Market(grid, price, volume=pd.Series({"A": 9e4, "B": 5e4}), impact=ac.LinearImpact(10.0))
+        order = ac.Order.sell({"A": 30_000}) + ac.Order.buy({"B": 20_000})
+        return ac.ExecutionProblem(order, market, ac.TemporaryImpact(), [ac.Participation(0.1), ac.Monotone()]).solve()
+
+    @staticmethod
+    def fills(**changed):
+        row = {"time": "2019-02-15 10:00", "symbol": "A", "side": "sell", "quantity": 1_000.0, "price": 20.1}
+        return pd.DataFrame([{**row, **changed}])
+
+    def test_an_empty_table_is_not_nothing(self):
+        with pytest.raises(ac.DataError, match=r"executed: no fills, the table is empty; executed=0 says that nothing"):
+            self.plan().reoptimize(at="11:30", executed=self.fills().iloc[:0])
+        done = self.plan().reoptimize(at="11:30", executed=0).path.trades[:4]
+        np.testing.assert_array_equal(done, 0.0)
+
+    @pytest.mark.parametrize("price", [2_010.0, 0.201])
+    def test_a_price_in_another_unit_is_refused(self, price):
+        with pytest.raises(ac.DataError, match=r"row 0, price: .* is more than 5 times off its arrival price"):
+            self.plan().reoptimize(at="11:30", executed=self.fills(price=price))
+
+    def test_an_infeasible_rest_says_what_was_executed_against_the_order(self):
+        with pytest.raises(ac.InfeasibleError) as caught:
+            self.plan().reoptimize(at="14:30", executed={"A": 20_000, "B": 10_000})
+        assert any("executed against the order (buys +, sells -): A +20,000" in note for note in caught.value.__notes__)

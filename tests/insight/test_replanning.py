@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import cvxpy as cp
@@ -609,10 +610,10 @@ def test_prices_of_fills_are_what_was_paid() -> None:
     assert unpriced.cost().loc["total", "currency"] == pytest.approx(unpriced.expected_cost, rel=MONEY)
 
 
-@pytest.mark.parametrize("costs", ["money", "custom", "smooth"])
-def test_money_adds_up_off_an_edge_and_with_new_volumes(costs: str) -> None:
+@pytest.mark.parametrize(("costs", "at"), [("money", 0.3), ("custom", 0.15), ("smooth", 0.3)])
+def test_money_adds_up_off_an_edge_and_with_new_volumes(costs: str, at: float) -> None:
     plan = plan_of(costs, grid="uneven")
-    again = plan.reoptimize(at=0.3, executed=plan.trades.iloc[:2].sum(), volume_scale=1.2)
+    again = plan.reoptimize(at=at, executed=plan.trades.iloc[:2].sum(), volume_scale=1.2)
     assert again.cost().loc["total", "currency"] == pytest.approx(again.expected_cost, rel=MONEY)
 
 
@@ -715,3 +716,53 @@ def test_benchmarks_with_windows_follow_the_split_grid() -> None:
     whole = plan.pricing.terms[1].cost.path(plan.setting)
     np.testing.assert_allclose(np.delete(path, 4, axis=0), whole, atol=1e-9)
     np.testing.assert_allclose(path[4], whole[3] + (whole[4] - whole[3]) * 7 / 30, rtol=1e-12)
+
+
+# ---------------------------------------------------------------- what a re-plan must not do
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ac.CustomConstraint(lambda p: p.trades[3] == 0, name="mine"),
+        ac.CustomCost(lambda p: 1e-9 * cp.sum_squares(p.trades[3]), name="mine"),
+    ],
+)
+def test_functions_of_the_grid_are_not_moved_to_another_one(own: ac.CustomConstraint | ac.CustomCost) -> None:
+    market = ac.Market(ac.TimeGrid([0, 0.25, 0.5, 0.75, 1.0]), 50.0, covariance=0.25)
+    costs, rules = ac.TemporaryImpact(1e-4) + 1e-3 * ac.TimingRisk(), [own] if isinstance(own, ac.Constraint) else []
+    costs = costs if rules else costs + own
+    plan = ac.ExecutionProblem(ac.Order(1000.0), market, costs, rules).solve()
+    with pytest.raises(ac.ModelError, match=r"at=0\.3 is off the grid's edges, and mine .*re-plan at 0\.25 or 0\.5"):
+        plan.reoptimize(at=0.3, executed=-400.0)
+    on_edge = plan.reoptimize(at=0.25, executed=-400.0)
+    assert on_edge.path.trades[0, 0] == -400.0
+
+
+def halfway() -> ac.Schedule:
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 6), 50.0, covariance=0.25, volume=1e4)
+    plan = ac.ExecutionProblem(ac.Order(1000.0), market, ac.TemporaryImpact(1e-4) + 1e-3 * ac.TimingRisk()).solve()
+    return plan.reoptimize(at=0.5, executed=-100.0)
+
+
+def test_a_re_plan_is_not_held_against_the_closed_form_of_the_morning() -> None:
+    assert "closed form" not in halfway().summary()
+
+
+@pytest.mark.parametrize("strategy", [ac.twap, ac.vwap, ac.immediate, ac.pov(0.05)])
+def test_benchmark_schedules_go_on_from_the_history(strategy: Callable[[ac.ExecutionProblem], ac.Schedule]) -> None:
+    later = halfway()
+    other = strategy(later.problem)
+    np.testing.assert_array_equal(other.path.trades[:3], later.path.trades[:3])
+    assert other.path.trades[3:].sum() == pytest.approx(-900.0, rel=1e-12)
+    assert other.rules_broken == {}
+    assert other.objective >= later.objective
+    if strategy is ac.twap:
+        np.testing.assert_allclose(other.path.trades[3:], -300.0, rtol=1e-12)
+
+
+def test_trades_that_rewrite_history_are_said_to() -> None:
+    later = halfway()
+    told = later.problem.evaluate(np.full((6, 1), -1000.0 / 6))
+    largest = float(np.abs(later.path.trades[:3] + 1000.0 / 6).max())
+    assert told.rules_broken == {"history": pytest.approx(largest, rel=1e-12)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from command_line import PROBLEM, refused, run
+from command_line import PROBLEM, document, refused, run, write_sample
 
 import acopt
 from acopt.interface.sample import sample
@@ -17,12 +17,6 @@ from acopt.spec.files import list_problems
 
 US_EQUITIES = Path(__file__).parents[2].parent / "shared" / "data" / "us_equities"
 needs_real_bars = pytest.mark.skipif(not US_EQUITIES.is_dir(), reason=f"no real bars in {US_EQUITIES}")
-
-
-def document(*arguments):
-    result = run(*arguments)
-    assert result.exit_code == 0, (result.stderr, result.exception)
-    return json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
 
 
 def program(*arguments, code=None, cwd=None):
@@ -37,14 +31,7 @@ def program(*arguments, code=None, cwd=None):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Bars of the sample as files, newest first, and its orders."""
-    folder, bars = tmp_path_factory.mktemp("data"), sample().bars
-    for name in bars.symbols:
-        table = pd.DataFrame({key: getattr(bars, key)[name] for key in ("open", "high", "low", "close", "volume")})
-        table.index = table.index.tz_localize(None).rename("datetime")
-        table[::-1].to_csv(folder / f"{name}_15min.csv")
-    rows = [(name, "sell" if x > 0 else "buy", abs(x)) for name, x in sample().order.remaining.items()]
-    pd.DataFrame(rows, columns=["symbol", "side", "quantity"]).to_csv(folder / "orders.csv", index=False)
-    return folder
+    return write_sample(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -98,9 +85,10 @@ class TestPlan:
         found = document("plan", "--json", "--out", out)
         assert set(found) == {
             "synthetic", "order", "notes", "costs", "urgency", "certificate", "rules_broken", "schedule", "comparison",
-            "files",
+            "explanation", "lots", "replay", "files",
         }  # fmt: skip
         assert found["files"] == [str(out)]
+        assert (found["explanation"], found["lots"], found["replay"]) == (None, None, None)
         assert len(found["schedule"]) == 26 * 6 == len(pd.read_csv(out))
         assert found["certificate"]["gap"] <= found["certificate"]["tolerance"]
         assert [row["plan"] for row in found["comparison"]] == ["plan", "twap", "vwap"]
@@ -290,7 +278,7 @@ class TestProgram:
         assert done.stderr == "acopt: typer is not installed: pip install 'acopt[cli]'\n"
 
     def test_a_bug_shows_its_trace(self):
-        code = "from acopt.interface import cli; cli.sample = lambda: 1 / 0; cli.main()"
+        code = "from acopt.interface import cli, planning; planning.sample = lambda: 1 / 0; cli.main()"
         done = program("plan", code=code)
         assert done.returncode == 1
         assert "ZeroDivisionError" in done.stderr

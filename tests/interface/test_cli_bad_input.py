@@ -2,25 +2,16 @@
 
 import sys
 
-import pandas as pd
 import pytest
-from command_line import PROBLEM, refused, run
+from command_line import PROBLEM, refused, run, write_sample
 
-from acopt.interface import cli
-from acopt.interface.sample import sample
+from acopt.interface import planning
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Bars of the sample as files, newest first, and its orders."""
-    folder, bars = tmp_path_factory.mktemp("data"), sample().bars
-    for name in bars.symbols:
-        table = pd.DataFrame({key: getattr(bars, key)[name] for key in ("open", "high", "low", "close", "volume")})
-        table.index = table.index.tz_localize(None).rename("datetime")
-        table[::-1].to_csv(folder / f"{name}_15min.csv")
-    rows = [(name, "sell" if x > 0 else "buy", abs(x)) for name, x in sample().order.remaining.items()]
-    pd.DataFrame(rows, columns=["symbol", "side", "quantity"]).to_csv(folder / "orders.csv", index=False)
-    return folder
+    return write_sample(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -104,26 +95,54 @@ class TestBadInput:
             (["--start", "09:35", "--end", "15:50"], "09:35:00-04:00 is not an edge of the 15min bars"),
             (["--start", "08:00"], "08:00"),
             (["--start", "12:00", "--end", "10:00"], "start 12:00 is not before end 10:00"),
-            (["--start", "noon"], "noon"),
-            (["--end", "25:00"], "25:00"),
+            (["--start", "noon"], "--start 'noon' is not a time of day"),
+            (["--end", "25:00"], "'25:00' is not a time of day"),
             (["--bar", "1min"], "is not an edge of the 15min bars"),
             (["--bar", "soon"], "soon"),
-            (["--date", "banana"], "date='banana' is not a date"),
+            (["--date", "banana"], "TimeGrid.session: --date 'banana' is not a date"),
             (["--date", "2030-01-01"], "more than 7 days earlier"),
-            (["--date", "2025-03-10"], "the bars have 5 full ones before 2025-03-10"),
-            (["--history", "0"], "history=0"),
+            (
+                ["--date", "2025-03-10"],
+                "--history 20 sessions were asked for, the bars have 5 full ones before 2025-03-10",
+            ),
+            (["--date", "2025-03-10"], "give more bars, or --history 5"),
+            (["--history", "0"], "--history 0; a positive number of sessions is accepted"),
             (["--urgency", "fast"], "--urgency 'fast': passive, neutral, aggressive or a price of risk > 0"),
             (["--urgency", "-1"], "--urgency '-1'"),
             (["--urgency", "nan"], "--urgency 'nan'"),
             (["--participation", "10"], "--participation 10: a fraction in (0, 1] is expected"),
             (["--participation", "0"], "--participation 0"),
             (["--participation", "nan"], "--participation nan"),
-            (["--participation", "0.01"], "ALFA: caps sum to 380,456 of 750,000 shares"),
             (["--spread", "-1"], "--spread -1: a full spread of at least 0 bps is expected"),
             (["--impact", "cubic"], "--impact 'cubic': AlmgrenEtAl2005, linear:BPS"),
             (["--impact", "linear"], "--impact 'linear'"),
             (["--impact", "sqrt:-1"], "--impact 'sqrt:-1'"),
             (["--impact", "linear:nan"], "--impact 'linear:nan'"),
+            (["--benchmark", "vwop"], "--benchmark 'vwop': one of arrival, vwap, twap, close is expected"),
+            (["--neutral", "-0.1"], "--neutral -0.1: a fraction of the gross notional is expected"),
+            (["--neutral", "nan"], "--neutral nan"),
+            (["--lot", "0"], "--lot 0: a number of shares of at least 1 is expected"),
+            (["--lot", "400000"], "ALFA: 750,000 shares do not fit in lots of 400,000 under Participation"),
+            (["--auctions"], "--auctions: bars carry no auction volume; state it: --auction-volume open=0.02,close"),
+            (["--auction-volume", "0.1"], "--auction-volume was given without --auctions"),
+            *(
+                (["--auctions", "--auction-volume", text], f"--auction-volume {text!r}: --auction-volume open=0.02,")
+                for text in (
+                    "",
+                    "open",
+                    "open=",
+                    "open=x",
+                    "open=-0.1",
+                    "open=nan",
+                    "noon=0.1",
+                    "-0.1",
+                    "open=1,open=2",
+                )
+            ),
+            (["--auctions", "--auction-volume", "open=0.1", "--start", "09:45"], "does not reach that cross"),
+            (["--calendar", "NYSE!"], "TimeGrid.session: --calendar 'NYSE!' is not known; one of "),
+            (["--calendar", "XNYS", "--date", "2025-04-18"], "Friday 2025-04-18 is not a session of XNYS; the nearest"),
+            (["--replay", "--date", "2025-04-01"], "no session of that date among 2025-03-03 to 2025-03-31"),
         ],
     )
     def test_options(self, options, message):
@@ -167,15 +186,23 @@ class TestBadInput:
         assert refused(command, tmp_path / "none.toml").endswith("none.toml: no such file")
         assert "no case is called 'nope'; there are: lambda 1e-6" in refused(command, "basket", "--case", "nope")
 
-    def test_a_problem_and_orders(self, folder):
-        line = refused("compare", "basket", "--orders", folder / "orders.csv")
-        assert line == "compare: give a problem (basket) or --orders and --bars, not both"
+    @pytest.mark.parametrize(
+        ("option", "value"), [("--orders", "o.csv"), ("--auction-volume", "0.1"), ("--urgency", "neutral")]
+    )
+    def test_a_problem_and_options_of_orders(self, option, value):
+        line = refused("compare", "basket", option, value)
+        assert line == f"compare: {option} is for orders on bars; give it, or the problem basket, not both"
+
+    def test_a_calendar_without_its_library(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "exchange_calendars", None)
+        line = refused("plan", "--calendar", "XNYS")
+        assert line == "--calendar 'XNYS': install exchange-calendars: pip install 'acopt[data]'"
 
     def test_what_is_not_the_users_fault_is_not_swallowed(self, monkeypatch):
         def broken():
             raise ZeroDivisionError
 
-        monkeypatch.setattr(cli, "sample", broken)
+        monkeypatch.setattr(planning, "sample", broken)
         assert isinstance(run("plan").exception, ZeroDivisionError)
 
 

@@ -207,3 +207,8 @@ class TestProblemArguments:
             builders.order("sell one"), builders.market(), ac.TemporaryImpact(), ac.Monotone()
         )
         assert [c.name for c in problem.constraints] == ["Monotone"]
+
+
+def test_a_rule_is_not_added_to_costs():
+    with pytest.raises(ModelError, match=r"AllowUnfilled is a rule and no cost: put it into the problem's list"):
+        ac.TemporaryImpact() + ac.AllowUnfilled(20.0)

@@ -429,3 +429,105 @@ upper = [inf, 2e4, 2e4, 3e4]
     assert ours.rules_broken == theirs.rules_broken
     assert set(ours.rules_broken) >= {"FactorNeutral", "one", "GroupNeutral", "only A", "CashBalance"}
     assert problem.solve().trades.to_numpy() == pytest.approx(other.solve().trades.to_numpy(), abs=1e-4)
+
+
+ONE = '[[asset]]\nlabel = "A"\nprice = 50.0\ninitial = 1000\n[[cost]]\ntype = "TemporaryImpact"\neta = 1e-4\n'
+DAY = {"date": "2019-02-15", "bar": "2h", "start": "10:00"}
+WEEK = {"first": "2019-02-14", "last": "2019-02-19", "bar": "3h15min", "overnight": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("text", "grid"),
+    [
+        ('horizon = 2\nperiods = 4\nunit = "hour"', ac.TimeGrid.uniform(2.0, 4, unit="hour")),
+        (
+            "edges = [0.0, 1.0, 1.5, 2.5]\nclosed = [false, true, false]",
+            ac.TimeGrid([0, 1, 1.5, 2.5], closed=[False, True, False]),
+        ),
+        ("date = 2019-02-15\nbar = '2h'\nstart = 10:00:00\nauctions = false", ac.TimeGrid.session(**DAY)),
+        ("date = 2019-02-15\nbar = '2h'\nstart = '10:00'\nauctions = true", ac.TimeGrid.session(**DAY, auctions=True)),
+        (
+            "date = '2019-02-15'\nbar = '30min'\nauctions = 'open'",
+            ac.TimeGrid.session("2019-02-15", "30min", auctions="open"),
+        ),
+        (
+            "date = '2019-02-15'\nbar = '30min'\nauctions = 'close'\nopen = 09:00:00\nclose = '17:00'\n"
+            "tz = 'Europe/Paris'",
+            ac.TimeGrid.session(
+                "2019-02-15", "30min", auctions="close", open="09:00", close="17:00", tz="Europe/Paris"
+            ),
+        ),
+        # the day after Thanksgiving closes at 13:00
+        (
+            "date = 2019-11-29\nbar = '30min'\ncalendar = 'XNYS'\nauctions = true",
+            ac.TimeGrid.session("2019-11-29", "30min", calendar="XNYS", auctions=True),
+        ),
+        (
+            "date = 2019-02-15\nbar = '30min'\ncalendar = 'XTKS'\nlunch = 0.05",
+            ac.TimeGrid.session("2019-02-15", "30min", calendar="XTKS", lunch=0.05),
+        ),
+        (
+            "first = 2019-02-14\nlast = 2019-02-19\nbar = '3h15min'\novernight = 0.5\ncalendar = 'XNYS'",
+            ac.TimeGrid.sessions(**WEEK, calendar="XNYS"),
+        ),
+        (
+            "first = 2019-02-14\nlast = '2019-02-19'\nbar = '3h15min'\novernight = 0.5\nauctions = 'close'\n"
+            "dates = [2019-02-14, '2019-02-19']",
+            ac.TimeGrid.sessions(**WEEK, auctions="close", dates=["2019-02-14", "2019-02-19"]),
+        ),
+        ("first = 2019-02-14\nlast = 2019-02-14\nbar = '3h15min'", ac.TimeGrid.session("2019-02-14", "3h15min")),
+    ],
+)
+def test_grids_are_those_that_one_would_write(tmp_path, text, grid):
+    asset = ONE.replace("eta = 1e-4", "eta = 1e-4\nauction = 1e-5") if grid.auctions.any() else ONE
+    assert read(tmp_path, f"[grid]\n{text}\n{asset}").problem().market.grid == grid
+
+
+def test_the_calendar_of_a_file_is_used(tmp_path):
+    text = "[grid]\ndate = 2019-11-29\nbar = '30min'\ncalendar = 'XNYS'\n"
+    stamps = read(tmp_path, text + ONE).problem().market.grid.timestamps
+    assert (str(stamps[0]), str(stamps[-1])) == ("2019-11-29 09:30:00-05:00", "2019-11-29 13:00:00-05:00")
+
+
+CROSSED = "[grid]\ndate = 2019-02-15\nbar = '3h15min'\nauctions = true\n" + TWO
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        # u'Au at the opening cross, the two intervals, the closing cross; tau is half a session.
+        ("auction = { A = 1e-3, B = 2e-3 }", 1e-3 * (100**2 + 400**2) + 2e-3 * (500**2 + 0)),
+        ("auction = { A = [1e-3, 3e-3], B = 2e-3 }", 1e-3 * 100**2 + 3e-3 * 400**2 + 2e-3 * 500**2),
+        (
+            "auction = { A = { A = 1e-3, B = 5e-4 }, B = { A = 5e-4, B = 2e-3 } }",
+            1e-3 * (100**2 + 400**2) + 2e-3 * 500**2 - 2 * 5e-4 * 100 * 500,
+        ),
+    ],
+)
+def test_coefficients_of_auctions(tmp_path, text, cost):
+    coefficients = f"eta = {{ A = 1e-4, B = 1e-4 }}\n{text}\n"
+    own = f'[[cost]]\ntype = "TemporaryImpact"\n{coefficients}'
+    law = f'[market.impact]\nmodel = "ImpactCoefficients"\n{coefficients}[[cost]]\ntype = "TemporaryImpact"\n'
+    trades = np.array([[-100.0, 500.0], [-200.0, 0.0], [-300.0, 2000.0], [-400.0, 0.0]])
+    rated = 1e-4 * (200**2 + 300**2 + 2000**2) / 0.5
+    for impact in (own,) if "A = {" in text else (own, law):
+        priced = read(tmp_path, CROSSED + impact).problem().evaluate(trades)
+        assert priced.term_values["TemporaryImpact"] == pytest.approx(cost + rated, rel=1e-12)
+
+
+def test_rules_and_volumes_of_auctions(tmp_path):
+    text = """
+[market]
+volume = { A = [1e3, 1e4, 1e4, 5e3], B = 1e5 }
+[[cost]]
+type = "TemporaryImpact"
+eta = { A = 1e-4, B = 1e-4 }
+auction = { A = [1e-9, 1e-9], B = 1e-9 }
+[[constraint]]
+type = "NoTrade"
+during = [09:30:00, "close"]
+"""
+    plan = read(tmp_path, CROSSED + text).solve()
+    traded = plan.trades.to_numpy()
+    assert (traded[1:3] == 0).all()
+    np.testing.assert_allclose(traded[0], [-500.0, 1250.0], rtol=1e-9)

@@ -85,6 +85,26 @@ RULE = 'type = "Participation"\nmaximum = 0.5'
 GRID = "horizon = 2\nperiods = 4"
 COVARIANCE = "covariance = { volatility = { A = 0.5, B = 0.25 } }"
 EXPECTED = GOOD + "[case.expected]\n"
+SESSION = 'date = 2019-02-15\nbar = "30min"\n'
+SESSIONS = 'first = 2019-02-14\nlast = 2019-02-15\nbar = "30min"\n'
+CROSSED = """
+[problem]
+name = "crossed"
+title = "One stock, with its crosses"
+source = { author = "tests" }
+[grid]
+date = 2019-02-15
+bar = "30min"
+auctions = true
+[[asset]]
+label = "A"
+price = 50.0
+initial = 1000
+[market]
+impact = { model = "ImpactCoefficients", eta = 1e-5, auction = 1e-6 }
+[[cost]]
+type = "TemporaryImpact"
+"""
 
 MISTAKES = [
     # unknown keys, at every depth
@@ -144,12 +164,74 @@ MISTAKES = [
     # combinations
     (
         GOOD.replace(GRID, "horizon = 2"),
-        "grid: expected is horizon and periods, or edges, or bar and date; given: horizon",
+        "grid: expected is horizon and periods, or edges, or bar and date, or bar and first and last; given: horizon",
     ),
     (GOOD.replace(GRID, GRID + "\nedges = [0, 1, 2]"), "grid: expected is horizon and periods, or edges"),
-    (GOOD.replace(GRID, GRID + "\nstart = 09:45:00"), "grid.start: not accepted"),
+    (GOOD.replace(GRID, GRID + "\nstart = 09:45:00"), "grid.start: not accepted with horizon; accepted are unit"),
     (GOOD.replace(GRID, 'date = 2019-02-15\nbar = "30min"\nunit = "hour"'), "grid.unit: not accepted"),
     (GOOD.replace(GRID, 'date = 2019-02-15\nbar = "17min"'), "grid: TimeGrid.session"),
+    (GOOD.replace(GRID, GRID + "\nauctions = true"), "grid.auctions: not accepted with horizon; accepted are unit"),
+    (
+        GOOD.replace(GRID, "edges = [0, 1, 2, 3, 4]\nlunch = 0.1"),
+        "grid.lunch: not accepted with edges; accepted are uni",
+    ),
+    (GOOD.replace(GRID, GRID + "\nclosed = [true]"), "grid.closed: not accepted with horizon"),
+    (
+        GOOD.replace(GRID, "edges = [0, 1, 2]\nclosed = [0, 1]"),
+        "grid.closed[0]: 0 is not accepted; expected is a valid b",
+    ),
+    (GOOD.replace(GRID, "edges = [0, 1, 2]\nclosed = [true]"), "grid: TimeGrid"),
+    (
+        GOOD.replace(GRID, SESSION + "overnight = 0.5"),
+        "grid.overnight: not accepted with date; accepted are start, end,",
+    ),
+    (GOOD.replace(GRID, SESSION + "dates = [2019-02-15]"), "grid.dates: not accepted with date"),
+    (
+        GOOD.replace(GRID, SESSION + 'auctions = "both"'),
+        "grid.auctions: 'both' is not accepted; expected is a valid boole",
+    ),
+    (GOOD.replace(GRID, SESSION + "auctions = 1"), "grid.auctions: 1 is not accepted"),
+    (
+        GOOD.replace(GRID, SESSION + 'auctions = "open"\nstart = "10:00"'),
+        "grid: TimeGrid.session: auctions='open', but a gr",
+    ),
+    (GOOD.replace(GRID, SESSION + "lunch = 0"), "grid.lunch: 0 is not accepted; expected is greater than 0"),
+    (
+        GOOD.replace(GRID, SESSION + 'calendar = "NYSE!"'),
+        "grid: TimeGrid.session: calendar='NYSE!' is not known; one of",
+    ),
+    (
+        GOOD.replace(GRID, SESSION + 'calendar = "XNYS"\nopen = 10:00:00'),
+        "grid: TimeGrid.session: open=datetime.time(10",
+    ),
+    (GOOD.replace(GRID, SESSION + 'tz = "Mars"'), "grid: TimeGrid.session"),
+    (
+        GOOD.replace(GRID, 'first = 2019-02-14\nbar = "2h"'),
+        "grid: expected is horizon and periods, or edges, or bar and d",
+    ),
+    (GOOD.replace(GRID, SESSION + "last = 2019-02-15"), "grid: expected is horizon and periods, or edges"),
+    (GOOD.replace(GRID, SESSIONS), "grid: TimeGrid.sessions: the grid runs over the night after 2019-02-14 16:00"),
+    (GOOD.replace(GRID, SESSIONS + "overnight = -1.0"), "grid.overnight: -1.0 is not accepted"),
+    (GOOD.replace(GRID, SESSIONS + "overnight = 0.5\ndates = [2019-02-14]"), "grid: TimeGrid.sessions: last="),
+    (
+        GOOD.replace(GRID, SESSIONS + 'overnight = 0.5\ncalendar = "XNYS"\ndates = [2019-02-14]'),
+        "grid: TimeGrid.sessions: da",
+    ),
+    # auctions
+    (
+        CROSSED.replace("auction = 1e-6", "auction = [1e-6]"),
+        "market.impact.auction: a list of 1 was given for 2 auctions",
+    ),
+    (
+        CROSSED.replace("auction = 1e-6", "auction = { A = [1, 2, 3] }"),
+        "market.impact.auction.A: a list of 3 was given for 2 auctions",
+    ),
+    (CROSSED.replace("auction = 1e-6", "auction = -1.0"), "market.impact.auction: -1.0 is not accepted"),
+    (
+        GOOD.replace("eta = { A = 1e-5, B = 1e-6 }", "eta = { A = 1e-5, B = 1e-6 }\nauction = [1e-6, 1e-6]"),
+        "cost[0].auction: a list of 2 was given for 0 auctions",
+    ),
+    (CROSSED.replace("auction = 1e-6", "auction = { B = 1.0 }"), "market.impact.auction: no value for A; given: B"),
     (GOOD.replace(GRID, "edges = [0, 2, 1]"), "grid: "),
     (GOOD.replace("volatility =", "specific_variance ="), "market.covariance: expected is matrix, or volatility, or"),
     (GOOD.replace("target = 3000", "target = 3000\nhedge = true"), "asset[1].hedge: a hedge starts and ends flat"),
@@ -290,6 +372,11 @@ LACKS = [
         "cost[1]: the market has no volume",
     ),
     (GOOD.replace(COVARIANCE, ""), "cost[1]: the market has no covariance"),
+    (CROSSED.replace(", auction = 1e-6", ""), "market.impact: ImpactCoefficients: the grid has auctions"),
+    (
+        CROSSED.replace('"TemporaryImpact"', '"TemporaryImpact"\neta = 1e-5'),
+        "cost[0]: TemporaryImpact: the grid has auctions",
+    ),
     (GOOD.replace(RULE, RULE + '\nassets = ["A", "C"]'), "constraint[0]: Participation: assets= names 'C'"),
 ]
 
@@ -297,6 +384,22 @@ LACKS = [
 @pytest.mark.parametrize(("text", "message"), LACKS, ids=[message[:40] for _, message in LACKS])
 def test_what_only_the_user_can_state_is_asked_for_with_its_place(tmp_path, text, message):
     assert refused(tmp_path, text, ac.ModelError).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("rule", "repair"),
+    [
+        ('type = "TradeSize"\nlower = { A = -100.0, B = -inf }', "TradeSize: widen lower by 150 shares"),
+        ('type = "DollarNeutral"\ntolerance = 9e3', "DollarNeutral: tolerance 9k -> 10k"),
+    ],
+)
+def test_a_problem_without_a_schedule_names_the_file_and_the_case_and_keeps_its_diagnosis(tmp_path, rule, repair):
+    file = load(tmp_path, GOOD + f"[[case.constraint]]\n{rule}")
+    with pytest.raises(ac.InfeasibleError, match=r"bad\.toml: case 'one': ") as caught:
+        file.solve()
+    assert "\n" not in str(caught.value)
+    assert caught.value.diagnosis.feasible is False
+    assert str(caught.value.diagnosis).endswith(repair)
 
 
 def test_problems_that_are_not_convex_name_the_file_and_the_case(tmp_path):
