@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -21,6 +21,7 @@ from acopt.market.impact_models import ImpactCoefficients, ImpactModel
 from acopt.market.labels import Array, Data, by_asset
 from acopt.market.market import Market
 from acopt.market.order import Order
+from acopt.model.algebra import Constraint
 from acopt.model.benchmarks import tradable
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Schedule
@@ -123,7 +124,8 @@ def reoptimize(
     """
     Plan the rest of an order again, given what was executed before `at`.
 
-    The past is pinned on the compiled problem: it counts, and no rule applies there. Rules that follow the order
+    The past is pinned on the compiled problem: it counts, and no rule applies there (but for a `CustomConstraint`,
+    which says itself what it speaks of). Rules that follow the order
     (`Monotone`, a minimal participation) follow what is left of it: an over-filled order is traded back.
 
     Parameters
@@ -171,7 +173,7 @@ def reoptimize(
     past = Past(known.grid, p, setting.assets, known.prices, planned, free[:p])
     done = read_executed(executed, past)
     expected = _expected(known, market, volume_scale, done.trades)
-    with _noting(done.trades, setting):
+    with _noting(done.trades, setting, problem.constraints):
         if split is None:
             question = problem.with_history(done.trades, order=order, market=expected)
         else:
@@ -196,8 +198,8 @@ def _no_functions_of_the_grid(plan: Schedule, at: TimeLike, p: int) -> None:
 
 
 @contextmanager
-def _noting(executed: Array, setting: Setting) -> Iterator[None]:
-    """Note on an infeasible rest what was executed against the order: the likely slip is a sign."""
+def _noting(executed: Array, setting: Setting, constraints: Sequence[Constraint]) -> Iterator[None]:
+    """Note on an infeasible rest what is likely: a sign that slipped, a user's function that speaks of the past."""
     try:
         yield
     except InfeasibleError as error:
@@ -209,6 +211,13 @@ def _noting(executed: Array, setting: Setting) -> Iterator[None]:
         ]
         if against:
             error.add_note(f"executed against the order (buys +, sells -): {', '.join(against)}")
+        own = [c.name for c in constraints if isinstance(c, CustomConstraint)]
+        if own:
+            error.add_note(
+                f"{', '.join(own)}: a function of the paths is not cut at the time of the re-plan; what was executed "
+                "may break it already. Write it for the time ahead, or go on without it: "
+                f"plan.problem.without({own[0]!r}).evaluate(plan).reoptimize(...)"
+            )
         raise
 
 

@@ -124,6 +124,7 @@ def market_from_bars(
         *spread_notes,
         *_coverage(chosen, past, daily),
         *auction_note,
+        *_early_close(chosen, grid, edges),
     ]
     return Market(
         grid,
@@ -165,7 +166,7 @@ class _History:
         full = [day for day, count in counts.items() if count == bars_per_session(bars)]
         if len(full) < history:
             raise DataError(
-                f"history={history} sessions were asked for, the bars have {len(full)} full ones before "
+                f"history={history} sessions are needed (20 unless stated), the bars have {len(full)} full ones before "
                 f"{cutoff:%Y-%m-%d}; give more bars, or history={len(full)}" + ("" if full else " is not enough either")
             )
         days = full[-history:]
@@ -239,6 +240,16 @@ def _returns(opens: Array, closes: Array, present: NDArray[np.bool_]) -> Array:
     started = slot >= first
     ratio = np.where(started, closes, 1.0) / np.where(started, before, 1.0)
     return np.asarray(np.log(ratio))
+
+
+def _early_close(bars: Bars, grid: TimeGrid, edges: pd.DatetimeIndex) -> list[str]:
+    """Say what is not known of a session whose closing cross comes before the bars' close."""
+    ends = edges[:-1][grid.crosses("close")]
+    early = [str(end.date()) for end in ends if end.time() < bars.hours[1]]
+    return [
+        f"{day} closes early: its hours are taken from full sessions, its closing cross from a full day"
+        for day in early
+    ]
 
 
 def _scale(grid: TimeGrid, slots: list[tuple[int, int]], curve: Array) -> Array:

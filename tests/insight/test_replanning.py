@@ -739,6 +739,20 @@ def test_functions_of_the_grid_are_not_moved_to_another_one(own: ac.CustomConstr
     assert on_edge.path.trades[0, 0] == -400.0
 
 
+def test_a_function_that_the_past_has_broken_is_named() -> None:
+    grid = ac.TimeGrid.session("2019-02-15", "30min")
+    market = ac.Market(grid, pd.Series({"JPM": 100.0, "BAC": 30.0}), volume=1e6, impact=ac.LinearImpact(10.0))
+    pair = ac.CustomConstraint(lambda p: p.done("JPM") <= p.done("BAC") + 0.1, name="pair")
+    order = ac.Order.sell({"JPM": 20_000, "BAC": 60_000})
+    plan = ac.ExecutionProblem(order, market, ac.TemporaryImpact(), [pair]).solve()
+    with pytest.raises(ac.InfeasibleError, match="pair") as caught:
+        plan.reoptimize(at="11:30", executed={"JPM": -15_000, "BAC": -15_000})
+    assert any(note.startswith("pair: a function of the paths is not cut") for note in caught.value.__notes__)
+    executed = {"JPM": -15_000, "BAC": -15_000}
+    later = plan.problem.without("pair").evaluate(plan).reoptimize(at="11:30", executed=executed)
+    assert later.path.trades[4:].sum(axis=0) == pytest.approx([-5_000.0, -45_000.0], rel=1e-12)
+
+
 def halfway() -> ac.Schedule:
     market = ac.Market(ac.TimeGrid.uniform(1.0, 6), 50.0, covariance=0.25, volume=1e4)
     plan = ac.ExecutionProblem(ac.Order(1000.0), market, ac.TemporaryImpact(1e-4) + 1e-3 * ac.TimingRisk()).solve()

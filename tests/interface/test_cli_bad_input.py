@@ -103,7 +103,7 @@ class TestBadInput:
             (["--date", "2030-01-01"], "more than 7 days earlier"),
             (
                 ["--date", "2025-03-10"],
-                "--history 20 sessions were asked for, the bars have 5 full ones before 2025-03-10",
+                "--history 20 sessions are needed (20 unless stated), the bars have 5 full ones before 2025-03-10",
             ),
             (["--date", "2025-03-10"], "give more bars, or --history 5"),
             (["--history", "0"], "--history 0; a positive number of sessions is accepted"),

@@ -139,6 +139,7 @@ class TestTheRestIsAsWithout:
     def test_a_half_day(self):
         half = ac.TimeGrid.session("2019-07-03", "30min", calendar="XNYS", auctions=True)
         market = calibrated(half, auction_volume={"open": OPEN, "close": CLOSE}, price={"A": 20.0, "B": 40.0})
+        assert any(note.startswith("2019-07-03 closes early: its hours are") for note in market.notes)
         table = FRAME.assign(day=FRAME["datetime"].str[:10], time=FRAME["datetime"].str[11:16])
         table = table[table["day"].isin(sorted(table["day"].unique())[-8:])]
         at_noon = table[table["time"] == "12:00"].groupby("symbol")["volume"].mean()
