@@ -175,7 +175,7 @@ class _Search:
             value = self.miss(outer)
             if (value < 0) != (here < 0) or value == 0.0:
                 break
-            if self.priced_out():
+            if here < 0 and self.priced_out():
                 return self.last
             if abs(value - previous) <= 1e-12 * abs(value + self.target) and abs(outer - self.centre) > 4 * STEP:
                 return self.end(outer)
@@ -189,12 +189,17 @@ class _Search:
     def miss(self, log_aversion: float) -> float:
         """Reading minus target, zero when within the accuracy; remembers the best."""
         plan = self.last = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
-        reading = self.dial.read(plan, self.risk)
+        reading = self.reading(plan)
         error = reading - self.target
         self.seen[log_aversion] = reading
         if self.best is None or abs(error) < abs(self.best[0]):
             self.best = error, plan
         return 0.0 if abs(error) <= 0.1 * ACCURACY * max(abs(self.target), 1e-300) else error
+
+    def reading(self, plan: Schedule) -> float:
+        """Value on the dial; with unfilled orders, infinite for a time never reached, 0 where nothing trades."""
+        value = self.dial.read(plan, self.risk)
+        return (np.inf if self.dial.unit == "time" else 0.0) if np.isnan(value) else value
 
     def priced_out(self) -> bool:
         """
@@ -210,6 +215,8 @@ class _Search:
     def shown(self, reading: float) -> str:
         """A reading with its unit, and in minutes where it is a time in days."""
         grid = self.problem.setting.grid
+        if np.isinf(reading):
+            return "never"
         if self.dial.unit != "time" or grid.unit != "day":
             return f"{reading:.6g} {self.unit}"
         return f"{reading:.6g} days ({reading / grid.duration('1min'):.0f} minutes of trading)"
@@ -228,21 +235,37 @@ class _Search:
         """Return the limit if it answers the question, else raise with the reachable range."""
         limit = self.problem.solve_at(self.risk, float(np.exp(outer)))
         least = self.problem.solve_at(self.risk, 0.0)
-        if abs(self.dial.read(least, self.risk) - self.target) <= ACCURACY * abs(self.target):
+        if abs(self.reading(least) - self.target) <= ACCURACY * abs(self.target):
             return least
         gone = _deviation(limit, self.risk) <= NO_RISK * max(_deviation(least, self.risk), 1e-300)
         if self.name == "risk_price" and outer > self.centre and gone:
             # Risk is gone at a finite price: beyond it the least risky schedule minimises E + z Std.
             return limit
-        if self.turn():
+        if self.other_side(outer) or self.turn():
             return self.found()
-        ends = sorted((self.dial.read(least, self.risk), self.dial.read(self._far(), self.risk), *self.seen.values()))
+        ends = sorted((self.reading(least), self.reading(self._far()), *self.seen.values()))
         if self.name == "risk_price":
             ends[0] = 0.0
         raise ModelError(
             f"{self.name}={self.shown(self.target)} is out of reach: schedules of this problem reach "
             f"{self.shown(ends[0])} to {self.shown(ends[-1])}"
         )
+
+    def other_side(self, outer: float) -> bool:
+        """Look beyond the reference, away from `outer`: against a benchmark, more aversion may mean later trades."""
+        if self.name in ("risk_price", "risk_bps"):
+            return False
+        step = STEP if outer < self.centre else -STEP
+        inner, here = self.centre, self.seen[self.centre] - self.target
+        for _ in range(DECADES):
+            value = self.miss(inner + step)
+            if value == 0.0:
+                return True
+            if (value < 0) != (here < 0):
+                brentq(self.miss, inner, inner + step, xtol=1e-12, rtol=1e-14, maxiter=100)
+                return True
+            inner, here = inner + step, value
+        return False
 
     def turn(self) -> bool:
         """Look for the target where a reading that is not monotone turns back, around the nearest point seen."""
@@ -289,10 +312,14 @@ def _elapsed(grid: TimeGrid, value: Any) -> float:
     stamps = grid.timestamps
     if isinstance(value, str) and ":" in value and stamps is not None and stamps[0].date() == stamps[-1].date():
         try:
-            since = stamps[0].normalize() + pd.Timedelta(value if value.count(":") == 2 else f"{value}:00") - stamps[0]
+            at = stamps[0].normalize() + pd.Timedelta(value if value.count(":") == 2 else f"{value}:00")
         except ValueError as error:
             raise DataError(f"{value!r} is neither a time of day ('13:00') nor a duration ('90min')") from error
-        return float(grid.duration(since))
+        if not stamps[0] <= at <= stamps[-1]:
+            raise DataError(f"{value!r} is outside the grid, which runs from {stamps[0]:%H:%M} to {stamps[-1]:%H:%M}")
+        # A break takes more of the clock than of the grid's time, and a cross takes none of it.
+        second = pd.Timedelta(seconds=1)
+        return float(np.interp((at - stamps[0]) / second, (stamps - stamps[0]) / second, grid.edges - grid.edges[0]))
     return float(grid.duration(value))
 
 

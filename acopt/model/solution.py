@@ -167,7 +167,9 @@ class Solver:
             room = np.where(left > 0, u - lower, upper - u)
             size = np.where(room >= np.abs(left), np.abs(u), -1.0)
             largest = size.argmax(axis=0)
-            fits = np.abs(left) <= 1e-6 * size[largest, np.arange(m)]
+            most = size[largest, np.arange(m)]
+            # What a hedge leg trades may be little beside the order.
+            fits = (most >= 0) & (np.abs(left) <= np.maximum(1e-6 * most, FEASIBLE * (setting.size or 1.0)))
             u[largest[fits], np.flatnonzero(fits)] -= left[fits]
         return Trajectory(setting, u)
 

@@ -271,3 +271,49 @@ def test_a_finish_may_be_a_time_of_day():
     assert asked.solve_for(finish="14:00").urgency.finish == pytest.approx(4.5 / 6.5, rel=1e-6)
     with pytest.raises(ac.DataError, match="neither a time of day"):
         asked.solve_for(finish="at 14:00")
+
+
+# ------------------------------------------------------------------ targets off the beaten track
+
+
+def day(grid, *rules, risk=None, **market):
+    """One seller on a session with volumes that smile."""
+    smile = 1e5 * (1 + np.linspace(-1, 1, grid.periods) ** 2)
+    volume = pd.Series(np.where(grid.closed, 0.0, smile), grid.labels)
+    facts = ac.Market(grid, 100.0, volume=volume, covariance=4.0, impact=ac.LinearImpact(10), **market)
+    return ac.ExecutionProblem(ac.Order(1e5), facts, ac.TemporaryImpact() + (risk or ac.TimingRisk()), list(rules))
+
+
+@pytest.mark.parametrize("options", [{}, {"auctions": True}, {"calendar": "XTKS", "lunch": 0.05}])
+def test_a_time_of_day_is_that_of_the_clock(options):
+    """A break takes more of the clock than of the grid's time, a cross none of it."""
+    problem = day(ac.TimeGrid.session("2019-05-14", "30min", **options))
+    plan = problem.solve_for(finish="13:00")
+    (finish,) = ac.compare(problem, [plan])["finish"]
+    assert finish.strftime("%H:%M:%S") == "13:00:00"
+    with pytest.raises(ac.DataError, match="'20:00' is outside the grid, which runs from"):
+        problem.solve_for(finish="20:00")
+
+
+@pytest.mark.parametrize("dial", [{"half_life": "200min"}, {"finish": "120min"}])
+def test_times_that_some_schedules_never_reach(dial):
+    """With orders that may stay unfilled, half of it is not always done."""
+    problem = day(ac.TimeGrid.session("2019-05-14", "30min"), ac.AllowUnfilled(2.0))
+    ((name, text),) = dial.items()
+    assert getattr(problem.solve_for(**dial).urgency, name) == pytest.approx(float(text[:-3]) / 390, rel=1e-6)
+
+
+@pytest.mark.parametrize("benchmark", [ac.Close(), ac.TWAP("12:30", None)])
+def test_more_aversion_may_mean_later_trades(benchmark):
+    problem = day(ac.TimeGrid.session("2019-05-14", "30min"), risk=ac.TrackingRisk(benchmark))
+    target = problem.solve_at("TrackingRisk", 3e-7).urgency.half_life
+    assert problem.solve_for(half_life=target).urgency.half_life == pytest.approx(target, rel=1e-6)
+
+
+def test_a_small_price_of_tracking_is_not_overpaid():
+    grid = ac.TimeGrid.session("2019-05-14", "30min", auctions=True)
+    volume = pd.Series(np.r_[5e4, 1e5 * (1 + np.linspace(-1, 1, 13) ** 2), 1e5], grid.labels)
+    market = ac.Market(grid, 100.0, volume=volume, covariance=4.0, spread=0.02, impact=ac.LinearImpact(10))
+    costs = ac.TemporaryImpact() + ac.SpreadCost() + ac.TrackingRisk(ac.VWAP())
+    plan = ac.ExecutionProblem(ac.Order(1e5), market, costs).solve_for(risk_price=1e-5)
+    assert plan.urgency.risk_price == pytest.approx(1e-5, rel=1e-5)

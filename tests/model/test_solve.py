@@ -2,6 +2,7 @@
 
 import itertools
 
+import builders
 import cvxpy as cp
 import numpy as np
 import pandas as pd
@@ -524,3 +525,29 @@ def test_a_class_in_the_place_of_a_term_is_named():
 def test_costs_are_not_subtracted():
     with pytest.raises(ac.ModelError, match=r"TimingRisk\(\) cannot be subtracted"):
         ac.TemporaryImpact() - ac.TimingRisk()
+
+
+def test_a_hedge_leg_ends_flat_to_the_share():
+    """What it trades may be little beside the order; its end is zero exactly all the same."""
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        grid = ac.TimeGrid.uniform(1.0, int(rng.integers(2, 9)))
+        price = pd.Series({"A": 20.0, "H": 400.0})
+        sigma = correlated(0.02 * price * rng.uniform(0.5, 2, 2), 0.7)
+        market = ac.Market(grid, price, volume=1e6, covariance=sigma, impact=ac.LinearImpact(10.0), spread=ac.bps(3.0))
+        order = ac.Order.sell({"A": 10.0 ** rng.uniform(3, 7)}) + ac.Order.hedge(["H"])
+        costs = ac.TemporaryImpact() + ac.SpreadCost() + 10.0 ** rng.uniform(-8, -4) * ac.TimingRisk()
+        plan = ac.ExecutionProblem(order, market, costs).solve()
+        np.testing.assert_array_equal(plan.path.remaining[-1], 0.0)
+        assert abs(plan.path.trades[:, 1].sum()) <= 1e-12 * max(np.abs(plan.path.trades[:, 1]).max(), 1e-300)
+
+
+def test_the_objective_of_a_problem_can_be_given_back():
+    rules = [ac.Participation(0.3), ac.AllowUnfilled(20.0)]
+    market = builders.market("even")
+    first = ac.ExecutionProblem(
+        builders.order("both sides"), market, ac.TemporaryImpact() + 1e-6 * ac.TimingRisk(), rules
+    )
+    first.update(weights={"Unfilled": 2.0})
+    again = ac.ExecutionProblem(first.order, first.market, first.objective, first.constraints)
+    assert again.solve().objective == pytest.approx(first.solve().objective, rel=1e-12)
