@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -235,8 +235,10 @@ def _each(
     why: str,
 ) -> Array:
     """Read every cell (equal ones once), or refuse the first that cannot be read."""
-    column = column.where(column.map(pd.api.types.is_scalar), None)
-    codes, cells = pd.factorize(column, use_na_sentinel=False)
+    try:
+        codes, cells = pd.factorize(column, use_na_sentinel=False)
+    except TypeError as error:  # a list in a cell cannot even be looked up
+        raise refuse(int(np.argmin(column.map(pd.api.types.is_scalar))), name, why) from error
     values = [read(cell) for cell in cells]
     out = np.array([np.nan if value is None else value for value in values], dtype=float)[codes]
     _demand(np.isfinite(out), name, refuse, why)
@@ -264,7 +266,7 @@ def _number(cell: Any) -> float | None:
 
 
 def _stripped(cell: Any) -> Any:
-    return cell.strip() if isinstance(cell, str) else cell if pd.api.types.is_scalar(cell) else None
+    return cell.strip() if isinstance(cell, str) else cell if isinstance(cell, Hashable) else None
 
 
 def _some(labels: pd.Index) -> str:

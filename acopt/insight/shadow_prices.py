@@ -15,11 +15,11 @@ from acopt.constraints.position_bounds import PositionBounds
 from acopt.constraints.trading import AllowUnfilled, Participation
 from acopt.costs.impact import PermanentImpact, SpreadCost
 from acopt.errors import DataError, ModelError
-from acopt.insight.words import amount, at
+from acopt.insight.words import amount, at, auction
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint
 from acopt.model.declaration import BOUNDS
-from acopt.model.multipliers import Multipliers
+from acopt.model.multipliers import SIZES, Multipliers
 from acopt.model.schedule import COMPLETE, TOLERANCE, Schedule, term_weight, unit_size
 from acopt.model.setting import Setting
 
@@ -30,9 +30,6 @@ By: TypeAlias = Literal["bound", "asset", "constraint"]
 COLUMNS = ["constraint", "asset", "interval", "side", "price", "unit", "bound", "together", "tied"]
 SLACK = 1e-6
 """Distance from its bound, in sizes of the order, beyond which a row is slack and its price zero."""
-
-SIZE = "size"
-"""Name of the variable that stands for |u|."""
 
 ROUNDING = 1e-13
 """Of the objective: what a price must be worth, for a whole order, to be told from zero."""
@@ -111,7 +108,8 @@ def most_valuable(schedule: Schedule, count: int = 3) -> list[str]:
 def _sentence(row: dict[Any, Any], schedule: Schedule) -> str:
     rule = next(c for c in schedule.pricing.constraints if c.name == row["constraint"])
     whose = f"{row['asset']}'s " if row["asset"] is not None else ""
-    when = f" at {at(row['interval'], schedule.setting)}" if row["interval"] is not None else ""
+    when = "" if row["interval"] is None else f" at {at(row['interval'], schedule.setting)}"
+    when = f" in the auction{when}" if when and auction(row["interval"], schedule.setting) else when
     saves = f"saves {amount(row['price'])}"
     if isinstance(rule, Participation):
         outward = (row["side"] == "upper") == (row["bound"] > 0)
@@ -200,10 +198,9 @@ def _at_zero(schedule: Schedule, found: Multipliers, prices: list[Array]) -> tup
         if isinstance(term.cost, SpreadCost):
             epsilon += term_weight(term) * term.cost.coefficient(setting)
     pull = pull + np.where(setting.one_sided, epsilon * setting.sides, 0.0)
-    # size >= u and size >= -u, in this order.
-    kinks = [r for r in schedule.problem.cvxpy_problem.constraints if str(r.args[-1]) == SIZE]
+    kinks = found.of(SIZES)  # size >= u and size >= -u, in this order
     if kinks:
-        pull = pull + found.price(kinks[0]) - found.price(kinks[1])
+        pull = pull + kinks[0] - kinks[1]
     return np.maximum(-pull - epsilon, 0.0), np.maximum(pull - epsilon, 0.0)
 
 

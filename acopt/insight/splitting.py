@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -161,7 +161,7 @@ class Split:
 
     def covariance(self, old: AnyCovariance) -> Aligned:
         """Return a cost's own covariance, whose rows are the parent's."""
-        return Aligned(old, lambda assets: old.on(self.parent, assets), self.parent, self.grid, self.rows)
+        return Aligned(old, partial(old.on, self.parent), self.parent, self.grid, self.rows)
 
     def term(self, term: Term, setting: Setting) -> Term:
         """Return a term of the objective whose cost has its data on the split grid."""
@@ -252,11 +252,7 @@ class Aligned(Covariance):
     def of(cls, market: Market, grid: TimeGrid, rows: Any) -> Aligned | None:
         """Read the covariance of a market by rows on another grid."""
         base = market.covariance
-
-        def read(assets: pd.Index) -> RiskModel:
-            return (market if assets.equals(market.assets) else market.select(assets)).risk
-
-        return None if base is None else cls(base, read, market.grid, grid, rows)
+        return None if base is None else cls(base, partial(_risk, market), market.grid, grid, rows)
 
     @property
     def assets(self) -> pd.Index | None:
@@ -270,20 +266,24 @@ class Aligned(Covariance):
         rows, model = self._rows, self._read(assets)
         if np.array_equal(rows, np.arange(len(model.scale))):
             return model
-        # Rows of the original that are read several times are applied one after the other.
-        copies = np.arange(len(rows)) - np.searchsorted(rows, rows)
-
-        def apply(x: Array) -> Array:
-            out = np.empty_like(x)
-            for repeat in range(copies.max() + 1):
-                own = copies == repeat
-                whole = np.zeros((len(model.scale), x.shape[1]))
-                whole[rows[own]] = x[own]
-                out[own] = model.apply(whole)[rows[own]]
-            return out
-
         root = model.root[rows] if model.root.ndim == 3 else model.root
-        return RiskModel(model.scale[rows], root, model.specific, apply)
+        return RiskModel(model.scale[rows], root, model.specific, partial(_by_rows, model, rows))
 
     def __repr__(self) -> str:
         return repr(self._base)
+
+
+def _risk(market: Market, assets: pd.Index) -> RiskModel:
+    return (market if assets.equals(market.assets) else market.select(assets)).risk
+
+
+def _by_rows(model: RiskModel, rows: Any, x: Array) -> Array:
+    """Sigma_r x_k with r the row that interval k reads; a row that several read is applied once for each."""
+    copies = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    out = np.empty_like(x)
+    for repeat in range(copies.max() + 1):
+        own = copies == repeat
+        whole = np.zeros((len(model.scale), x.shape[1]))
+        whole[rows[own]] = x[own]
+        out[own] = model.apply(whole)[rows[own]]
+    return out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class RiskModel:
     scale : s, (N, n) volatility multipliers.
     root : R, (n, r), or (N, n, r) when matrices were given per interval.
     specific : d, (n,) specific volatility, currency/share/time^1/2; zero for a full covariance.
-    apply : x (N, n) -> Sigma_k x_k (N, n), from the original data and not from the root.
+    apply : x (N, n) -> Sigma_k x_k (N, n), from the original data and not from the root; it can be pickled.
     """
 
     scale: Array
@@ -119,11 +120,7 @@ class Covariance:
                 return self._per_interval(raw, n, scale, assets)
         sigma = symmetric(by_asset_pair(raw, assets, what="covariance"), assets, what="covariance")
         root = _psd(sigma)
-
-        def apply(x: Array) -> Array:
-            return np.asarray(scale * ((scale * x) @ sigma))
-
-        return RiskModel(scale, root, np.zeros(len(assets)), apply)
+        return RiskModel(scale, root, np.zeros(len(assets)), partial(_full, scale, sigma))
 
     @staticmethod
     def _per_interval(raw: Array, n: int, scale: Array, assets: pd.Index) -> RiskModel:
@@ -132,11 +129,7 @@ class Covariance:
         sigma = np.stack([by_asset_pair(m, assets, what=f"covariance of interval {k}") for k, m in enumerate(raw)])
         sigma = np.stack([symmetric(m, assets, what=f"covariance of interval {k}") for k, m in enumerate(sigma)])
         root = np.stack([_psd(m, f"covariance of interval {k}") for k, m in enumerate(sigma)])
-
-        def apply(x: Array) -> Array:
-            return np.asarray(scale * np.einsum("kij,kj->ki", sigma, scale * x))
-
-        return RiskModel(scale, root, np.zeros(len(assets)), apply)
+        return RiskModel(scale, root, np.zeros(len(assets)), partial(_by_interval, scale, sigma))
 
     def __repr__(self) -> str:
         size = _shape(self._matrix)
@@ -254,13 +247,7 @@ class FactorModel:
         root = b @ self._factor_root
         if len(factor) == 1:
             root = root[0]
-
-        def apply(x: Array) -> Array:
-            y = scale * x
-            common = np.einsum("km,kml->kl", y @ b, np.broadcast_to(factor, (n, *factor.shape[1:]))) @ b.T
-            return np.asarray(scale * (common + d2 * y))
-
-        return RiskModel(scale, root, np.sqrt(d2), apply)
+        return RiskModel(scale, root, np.sqrt(d2), partial(_factored, scale, b, factor, d2))
 
     def __repr__(self) -> str:
         n, m = _shape(self._loadings)
@@ -273,6 +260,24 @@ AnyCovariance = Covariance | FactorModel
 def as_covariance(value: Any) -> AnyCovariance:
     """Accept a covariance object, or a matrix for a constant full one."""
     return value if isinstance(value, Covariance | FactorModel) else Covariance(value)
+
+
+def _full(scale: Array, sigma: Array, x: Array) -> Array:
+    """s_k * (Sigma (s_k * x_k)) in every interval."""
+    return np.asarray(scale * ((scale * x) @ sigma))
+
+
+def _by_interval(scale: Array, sigma: Array, x: Array) -> Array:
+    """s_k * (Sigma_k (s_k * x_k)), a matrix for each interval."""
+    return np.asarray(scale * np.einsum("kij,kj->ki", sigma, scale * x))
+
+
+def _factored(scale: Array, loadings: Array, factor: Array, specific: Array, x: Array) -> Array:
+    """s_k * ((B F_k B' + D) (s_k * x_k)), by way of the factors."""
+    y = scale * x
+    each = np.broadcast_to(factor, (len(x), *factor.shape[1:]))
+    common = np.einsum("km,kml->kl", y @ loadings, each) @ loadings.T
+    return np.asarray(scale * (common + specific * y))
 
 
 def _factors(value: Data, factors: pd.Index) -> Array:

@@ -27,7 +27,7 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
     Raises
     ------
     InfeasibleError
-        Names asset, interval and constraints, with the sums.
+        Names asset, interval and constraints, with the sums; of several assets the worst, by fraction of its order.
     """
     crossed = lower > upper + ROUNDING * setting.size
     if crossed.any():
@@ -41,23 +41,25 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
         return
     need = -setting.remaining
     most, least = upper.sum(axis=0), lower.sum(axis=0)
-    slack = ROUNDING * len(upper) * np.maximum(np.abs(need), 1e-300)
-    for column in np.flatnonzero((need > most + slack) | (need < least - slack)):
-        i = int(column)
-        short = need[i] > most[i]
-        limit = most[i] if short else least[i]
-        buying = need[i] > 0
-        if buying == short:
-            possible = abs(limit) if limit * need[i] > 0 else 0.0
-            raise InfeasibleError(
-                f"{setting.assets[i]}: caps sum to {possible:,.0f} of {abs(need[i]):,.0f} shares ("
-                f"{', '.join(bounding(constraints, setting, slice(None), i))}); allow more per interval, more time, or"
-                " add AllowUnfilled(penalty_bps=...)"
-            )
+    beyond = np.maximum(need - most, least - need)
+    off = np.divide(beyond, np.abs(need), where=need != 0, out=np.where(beyond > 0, np.inf, 0.0))
+    many = int((off > ROUNDING * len(upper)).sum())
+    if not many:
+        return
+    i = int(off.argmax())
+    short = need[i] > most[i]
+    limit = most[i] if short else least[i]
+    worst = f"{setting.assets[i]}" + (f" (and {many - 1} more)" if many > 1 else "")
+    names = ", ".join(bounding(constraints, setting, slice(None), i))
+    if need[i] != 0 and (need[i] > 0) == short:
+        possible = abs(limit) if limit * need[i] > 0 else 0.0
         raise InfeasibleError(
-            f"{setting.assets[i]}: floors sum to {abs(limit):,.0f} shares, the order is {abs(need[i]):,.0f} "
-            f"({', '.join(bounding(constraints, setting, slice(None), i))})"
+            f"{worst}: caps sum to {possible:,.0f} of {abs(need[i]):,.0f} shares ({names}); allow more per interval, "
+            "more time, or add AllowUnfilled(penalty_bps=...)"
         )
+    raise InfeasibleError(
+        f"{worst}: floors sum to {abs(limit):,.0f} shares, the order is {abs(need[i]):,.0f} ({names})"
+    )
 
 
 def diagnosed(setting: Setting, terms: Sequence[Term], constraints: Sequence[Constraint]) -> Diagnosis:

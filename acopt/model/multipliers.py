@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -13,6 +14,8 @@ from acopt.solving.canonical import Indices
 
 EQUALITIES = (cp.constraints.Equality, cp.constraints.Zero)
 LINEAR = (*EQUALITIES, cp.constraints.Inequality, cp.constraints.NonNeg, cp.constraints.NonPos)
+SIZES = "trade sizes"
+"""What `of` calls size >= u and size >= -u, with size the variable for |u|."""
 
 
 class Multipliers:
@@ -32,9 +35,21 @@ class Multipliers:
     def __init__(self, rules: Mapping[str, list[cp.Constraint]], rows: Indices, duals: Callable[[], Array]) -> None:
         self._rules, self._rows, self._duals = rules, rows, duals
 
+    def __getstate__(self) -> dict[str, Any]:
+        # CVXPY's ids belong to one process: what travels is arrays by name.
+        return {"_by_name": self._by_name}
+
     @cached_property
     def _prices(self) -> Array:
         return -self._duals() + 0.0
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[tuple[Array, bool]]]:
+        """Price of every CVXPY constraint, and whether it is an equality."""
+        return {
+            name: [(self._price(rule), isinstance(rule, EQUALITIES)) for rule in rules]
+            for name, rules in self._rules.items()
+        }
 
     def of(self, name: str) -> list[Array]:
         """
@@ -42,13 +57,13 @@ class Multipliers:
 
         NaN for a cone, and for what CVXPY rewrote into rows that are not its cells.
         """
-        return [self.price(rule) for rule in self._rules.get(name, [])]
+        return [price for price, _ in self._by_name.get(name, [])]
 
     def equalities(self, name: str) -> list[bool]:
         """Whether each of the rule's CVXPY constraints is an equality."""
-        return [isinstance(rule, EQUALITIES) for rule in self._rules.get(name, [])]
+        return [equality for _, equality in self._by_name.get(name, [])]
 
-    def price(self, rule: cp.Constraint) -> Array:
+    def _price(self, rule: cp.Constraint) -> Array:
         """Prices of one CVXPY constraint of the declared problem, as in `of`."""
         mine = np.asarray(self._prices[self._rows == rule.id])
         if not isinstance(rule, LINEAR) or mine.size != np.prod(rule.shape, dtype=int):

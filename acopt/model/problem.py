@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import cvxpy as cp
@@ -78,17 +79,29 @@ class ExecutionProblem:
                     f"ExecutionProblem constraints: {_kind(constraint)} was given, a Constraint is expected "
                     "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
                 )
-        terms = objective._terms()
+        terms = given = objective._terms()
         for constraint in constraints:
             penalty = constraint.penalty()
-            terms += penalty.terms if penalty is not None else ()
+            # The objective of a problem, given back, has the costs of its rules already.
+            known = [(type(t.cost), t.cost.name) for t in given]
+            terms += tuple(t for t in penalty.terms if (type(t.cost), t.cost.name) not in known) if penalty else ()
         if not terms:
             raise ModelError("ExecutionProblem objective: it has no cost; one such as TemporaryImpact() is expected")
         check_distinct([t.cost.name for t in terms] + [c.name for c in constraints])
         self._state = state_of(order, market, terms, tuple(constraints))
-        declaration = Declaration(self._state)
-        self._numbers = declaration.numbers(self._state)
-        self._solver = Solver(declaration)
+        self._numbers = self.declaration.numbers(self._state)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # CVXPY's ids belong to one process: what is loaded is declared anew when it is first needed.
+        return {"_state": self._state}
+
+    @cached_property
+    def _solver(self) -> Solver:
+        return Solver(Declaration(self._state))
+
+    @cached_property
+    def _numbers(self) -> Mapping[int, Array]:
+        return self.declaration.numbers(self._state)
 
     def copy(self) -> ExecutionProblem:
         """Return a problem with the same data, to be updated on its own; the compiled program is shared."""
@@ -111,7 +124,7 @@ class ExecutionProblem:
 
     @property
     def objective(self) -> Objective:
-        """Return the weighted sum of costs."""
+        """Return the weighted sum of costs, those included that come with a constraint."""
         return Objective(self._state.terms)
 
     @property

@@ -68,6 +68,10 @@ class Setting:
         out._known.update({key: value for key, value in self._known.items() if key[1] != BOUNDS})
         return out
 
+    def __getstate__(self) -> dict[str, Any]:
+        # What is known goes by ids, which mean nothing in another process.
+        return {**vars(self), "_known": {}}
+
     @property
     def grid(self) -> TimeGrid:
         """The intervals."""

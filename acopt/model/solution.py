@@ -17,7 +17,7 @@ from acopt.model.algebra import Cost
 from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding
-from acopt.model.multipliers import Multipliers
+from acopt.model.multipliers import SIZES, Multipliers
 from acopt.model.paths import Trajectory, twap
 from acopt.model.schedule import COMPLETE, Certificate, Pricing, Schedule, term_weight, unit_size, violations
 from acopt.model.setting import Setting
@@ -52,9 +52,11 @@ class Solver:
 
     @cached_property
     def _rules(self) -> dict[str, list[cp.Constraint]]:
-        """Everything that may have a price: the rules, and completion where it is implied."""
-        completion = self.declaration.paths.completion
-        return {**self.declaration.rules, **({} if completion is None else {COMPLETE: [completion]})}
+        """Everything that may have a price: the rules, completion where it is implied, and size >= u, size >= -u."""
+        paths = self.declaration.paths
+        sizes = [rule for rule in paths.definitions if str(rule.args[-1]) == "size"]
+        implied = {} if paths.completion is None else {COMPLETE: [paths.completion]}
+        return {**self.declaration.rules, SIZES: sizes, **implied}
 
     def solve(
         self, state: State, numbers: Mapping[int, Array], solver: str, tolerance: float, fallback: tuple[str, ...]

@@ -266,3 +266,10 @@ class TestSlips:
         with pytest.raises(ac.InfeasibleError) as caught:
             self.plan().reoptimize(at="14:30", executed={"A": 20_000, "B": 10_000})
         assert any("executed against the order (buys +, sells -): A +20,000" in note for note in caught.value.__notes__)
+
+    @pytest.mark.parametrize("column", ["time", "symbol", "side", "quantity", "price"])
+    def test_a_list_in_a_cell_is_refused_by_row_and_field(self, column):
+        frame = pd.concat([self.fills(), self.fills()], ignore_index=True).astype(object)
+        frame[column] = pd.Series([frame[column].iloc[0], ["A", "B"]], dtype=object)
+        with pytest.raises(ac.DataError, match=rf"row 1, {column}: "):
+            self.plan().reoptimize(at="11:30", executed=frame)
