@@ -11,10 +11,11 @@ import pandas as pd
 
 from acopt.costs.risk import TimingRisk, TrackingRisk
 from acopt.errors import DataError, ModelError
+from acopt.market.covariance import RiskModel
 from acopt.market.labels import Array
 from acopt.model.schedule import Schedule, term_weight
 
-__all__ = ["attribution", "breakdown"]
+__all__ = ["attribution", "breakdown", "variance_parts"]
 
 Axis: TypeAlias = Literal["asset", "interval"]
 
@@ -101,6 +102,52 @@ def attribution(schedule: Schedule, by: Axis = "asset") -> pd.DataFrame:
     return pd.DataFrame(table, index=pd.Index([*rows, *remainder, TOTAL], dtype=object, name=by))
 
 
+def variance_parts(schedule: Schedule, *, evenly: bool = False) -> Array | None:
+    """
+    Split the variance of cost against arrival over intervals and assets (N, n), currency^2.
+
+    tau_k x_ki (Sigma_k x_k)_i,  its sum over i and k the schedule's variance
+
+    evenly: tau_k/3 (x_{k-1,i} (Sigma_k x_{k-1})_i + x_{k-1,i} (Sigma_k x_k)_i + x_ki (Sigma_k x_k)_i), the integral of
+    x'Sigma x over the interval for a position that runs straight from x_{k-1} to x_k, as when trade k is worked at a
+    constant rate. In a closed interval nothing trades, so the position is x_k throughout.
+
+    Parameters
+    ----------
+    schedule : any; x_k (n,) shares held after trade k, Sigma_k (n, n) per unit of time, tau_k a duration.
+    evenly : count the risk that is carried inside an interval while its trade is worked.
+
+    Returns
+    -------
+    ndarray or None
+        None where no covariance is known: neither the market's nor that of the one risk term.
+
+    References
+    ----------
+    Almgren & Chriss (2000), equation (5); evenly, the limit of a fine grid.
+    """
+    model, path, tau = _risk_model(schedule), schedule.path, schedule.setting.durations
+    if model is None:
+        return None
+    after = path.after
+    pull = model.apply(after)
+    if not evenly:
+        return np.asarray(tau * after * pull)
+    closed = np.asarray(schedule.setting.grid.closed)[:, None]
+    before = np.where(closed, after, path.remaining[:-1])
+    return np.asarray(tau / 3.0 * (before * model.apply(before) + (before + after) * pull))
+
+
+def _risk_model(schedule: Schedule) -> RiskModel | None:
+    """Return the market's covariance, else that of the one risk term that has its own."""
+    setting = schedule.setting
+    if setting.market.covariance is not None:
+        return setting.market.risk
+    own = [t.cost for t in schedule.pricing.terms if t.cost.arrival_variance(schedule.path) is not None]
+    known = len(own) == 1 and isinstance(own[0], TimingRisk | TrackingRisk)
+    return own[0].model(setting) if known else None  # type: ignore[attr-defined]
+
+
 @dataclass(frozen=True)
 class _Part:
     """A value by interval and asset (N, n), and what has no such parts (None where everything has)."""
@@ -141,16 +188,10 @@ def _sum(schedule: Schedule, parts: list[_Part]) -> _Part:
 
 
 def _arrival(schedule: Schedule) -> _Part | None:
-    """Parts of the variance against arrival, tau_k x_ki (Sigma_k x_k)_i; None where no covariance is known."""
-    setting, after = schedule.setting, schedule.path.after
-    if np.isnan(schedule.variance):
-        return None
-    if setting.market.covariance is not None:
-        return _Part(setting.durations * after * setting.market.risk.apply(after))
-    (own,) = (t.cost for t in schedule.pricing.terms if t.cost.arrival_variance(schedule.path) is not None)
-    if isinstance(own, TimingRisk | TrackingRisk):
-        return _Part(setting.durations * after * own.model(setting).apply(after))
-    return _part(schedule, np.asarray(schedule.variance))
+    """Parts of the variance against arrival; whole where its term has none, None where no risk is known."""
+    if (cells := variance_parts(schedule)) is not None:
+        return _Part(cells)
+    return None if np.isnan(schedule.variance) else _part(schedule, np.asarray(schedule.variance))
 
 
 def _euler(variance: _Part) -> _Part:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from acopt.insight.summary import Line, amounts, facts, headline, once, order
+from acopt.insight.amounts import amounts
+from acopt.insight.summary import Line, facts, headline, once, order
 from acopt.model.schedule import Schedule
 
 __all__ = ["to_html"]

@@ -88,7 +88,8 @@ class Rounding:
         lots = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
         count = len(self.odd)
         odd = f"; odd shares of {count} asset{'s' if count > 1 else ''} in one trade each" if count else ""
-        proof = "proven" if self.proven else "not proven, the time ran out"
+        asked = f"not proven to the {self.accepted:.2g} that was asked, the time ran out"
+        proof = "proven" if self.proven else asked
         given = "".join(f"; {name} exceeded by {amount:,.6g}" for name, amount in self.exceeded.items())
         return (
             f"lots of {lots} shares cost {self.price:,.4g} ({self.price_bps:.2g} bps) more than fractions; "

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from acopt.constraints.trading import Monotone, Participation
 from acopt.costs.impact import TemporaryImpact
+from acopt.insight.amounts import Amount, amounts, follows
 from acopt.insight.closed_form import distance_from_closed_form
+from acopt.insight.history import history
 from acopt.insight.lots import RoundedSchedule
-from acopt.insight.shadow_prices import most_valuable
+from acopt.insight.shadow_prices import most_valuable, shadow_prices
 from acopt.insight.strategies import max_participation, time_done
-from acopt.insight.words import amount, at, benchmark, bps, clock, count, money, names, nearest_minute, percent
+from acopt.insight.words import amount, at, auction, bps, clock, count, money, names, nearest_minute, percent
 from acopt.market.impact_models import AlmgrenEtAl2005, SquareRootImpact
 from acopt.model.algebra import Constraint
 from acopt.model.schedule import FINISHED, TOLERANCE, Schedule, term_weight
+from acopt.model.setting import Mask
 
-__all__ = ["Amount", "Line", "amounts", "binding", "facts", "headline", "once", "order", "summarise"]
+__all__ = ["Line", "binding", "facts", "headline", "once", "order", "summarise"]
 
 LAWS = {AlmgrenEtAl2005: "the 3/5-power law", SquareRootImpact: "the square-root law"}
 """How an impact model that is linearised calls the law behind its line."""
@@ -37,25 +40,17 @@ Line: TypeAlias = tuple[str, str]
 """A label and what is said under it."""
 
 
-class Amount(NamedTuple):
-    """A sum of money as it is shown: its label, in currency, in bps (empty for a zero order), what it is."""
-
-    label: str
-    currency: str
-    bps: str
-    what: str
-
-
 def summarise(schedule: Schedule) -> str:
     """
     Return the schedule as plain text, one fact a line.
 
-    The order; the cost against arrival in currency and bps of gross arrival notional, by term; the risk,
-    and that of slippage against each benchmark; the objective; urgency; what is history; when it is done;
-    participation against its cap; trades against the order, where no `Monotone` forbids them; hedge legs;
-    which bounds on trades bind; rules broken; what the law behind a linearised impact would charge; what
-    was assumed; the distance from Almgren and Chriss' closed form, when the problem reduces to it; the
-    certificate.
+    The order; the cost against arrival in currency and bps of gross arrival notional, by term (of a re-plan:
+    realised, drift, to go, total); the risk, also that of trading evenly within the intervals where it differs by
+    more than 10%, and that of slippage against each benchmark (of a re-plan: from now on); the objective; urgency;
+    what is history; when it is done; participation against its cap; trades against the order, where no `Monotone`
+    forbids them; hedge legs; which bounds on trades bind; rules broken; what the law behind a linearised impact
+    would charge; what was assumed; the distance from Almgren and Chriss' closed form, when the problem reduces to
+    it; the certificate, or the distance from the best in lots.
 
     Parameters
     ----------
@@ -117,19 +112,6 @@ def order(schedule: Schedule) -> Iterator[Line]:
     yield "order", ", ".join(parts)
 
 
-def amounts(schedule: Schedule) -> list[Amount]:
-    """Return cost, its terms, the risk against arrival, and that against each benchmark."""
-    values, one = schedule.term_values, "one standard deviation"
-    paid = [t.cost.name for t in schedule.pricing.terms if t.cost.kind == "money"]
-    rows = [("cost", schedule.expected_cost, paid[0] if len(paid) == 1 else "")] if paid else []
-    rows += [("", values[name], name) for name in paid] if len(paid) > 1 else []
-    rows += [] if math.isnan(schedule.risk) else [("risk", schedule.risk, one)]
-    for cost in (t.cost for t in schedule.pricing.terms if t.cost.tracks):
-        rows.append(("tracking", math.sqrt(max(values[cost.name], 0.0)), f"{one} against {benchmark(cost)}"))
-    relative = schedule.setting.gross > 0
-    return [Amount(k, amount(v), f"{bps(schedule.bps(v))} bps" if relative else "", what) for k, v, what in rows]
-
-
 def _columns(rows: list[Amount]) -> Iterator[Line]:
     """Align amounts."""
     wide, narrow = (max((len(row[k]) for row in rows), default=0) for k in (1, 2))
@@ -144,34 +126,22 @@ def _objective(schedule: Schedule) -> Iterator[Line]:
     for term in schedule.pricing.terms:
         parts[term.cost.kind] += term_weight(term) * schedule.term_values[term.cost.name]
     shown = [f"{amount(value)} {kind}" for kind, value in parts.items() if value]
-    yield "objective", amount(schedule.objective) + (f" = {' + '.join(shown)}" if len(shown) > 1 else "")
+    past = "; the past as the model prices it" if schedule.setting.elapsed else ""
+    yield "objective", amount(schedule.objective) + (f" = {' + '.join(shown)}" if len(shown) > 1 else "") + past
     for term in schedule.pricing.terms:
         if term.cost.kind == "risk" and term.weight is None:
             yield "", f"without {term.cost.name}, which has no weight"
 
 
 def _urgency(schedule: Schedule) -> Iterator[Line]:
+    """Tell the dials, where they turn something; of a re-plan the weight alone, for its risk is partly over."""
     dials = schedule.urgency
-    parts = (("risk price", dials.risk_price), ("risk aversion", dials.risk_aversion))
-    shown = [f"{name} {value:.4g}" for name, value in parts if not math.isnan(value)]
-    if shown:
-        yield "urgency", ", ".join(shown)
-
-
-def _history(schedule: Schedule) -> Iterator[Line]:
-    """Say how much of a re-planned order was executed before the plan."""
-    setting = schedule.setting
-    if setting.past is None:
+    if math.isnan(dials.risk_aversion):
         return
-    now = setting.grid.edge_labels[setting.elapsed]
-    when = (
-        at(now, setting) if isinstance(now, pd.Timestamp) else f"{now:.6g} {setting.grid.unit}{'' if now == 1 else 's'}"
-    )
-    text = f"{count(setting.elapsed, 'interval')} done, until {when}"
-    if setting.gross > 0:
-        executed = -np.sign(setting.remaining) * setting.past.sum(axis=0)
-        text += f"; {percent(float(setting.market.prices @ executed) / setting.gross)} executed"
-    yield "history", text
+    if any(follows(schedule, t.cost) for t in schedule.pricing.terms if t.cost.tracks and t.weight is not None):
+        return
+    price = "" if schedule.setting.elapsed else f"risk price {dials.risk_price:.4g}, "
+    yield "urgency", f"{price}risk aversion {dials.risk_aversion:.4g}"
 
 
 def _pace(schedule: Schedule) -> Iterator[Line]:
@@ -191,8 +161,9 @@ def _participation(schedule: Schedule) -> Iterator[Line]:
         return
     k, i = np.unravel_index(int(np.abs(schedule.path.participation).argmax()), setting.shape)
     where = [str(setting.assets[int(i)])] if len(setting.assets) > 1 else []
-    auction = setting.grid.durations[k] == 0
-    where.append(f"{'auction at' if auction else 'from'} {at(setting.grid.labels[int(k)], setting)}")
+    label = setting.grid.labels[int(k)]
+    where.append(f"{'auction at' if auction(label, setting) else 'from'} {at(label, setting)}")
+    where += ["history"] if k < setting.elapsed else []
     text = f"at most {percent(max_participation(schedule))} of volume ({', '.join(where)})"
     average = schedule.urgency.pov
     if math.isfinite(average):
@@ -235,13 +206,19 @@ def _hedges(schedule: Schedule) -> Iterator[Line]:
 
 
 def _rules(schedule: Schedule) -> Iterator[Line]:
+    """Count where bounds bind (those that are worth something, where prices are known); name broken rules."""
+    prices = None if schedule.multipliers is None else shadow_prices(schedule)
     free = ~schedule.setting.forbidden
     free[: schedule.setting.elapsed] = False
     for rule in schedule.pricing.constraints:
         found = binding(schedule, rule)
-        if found is None or not found.to_numpy().any():
+        if found is None:
             continue
         where = found.to_numpy()
+        if prices is not None:
+            where = where & _valuable(prices, rule, schedule)
+        if not where.any():
+            continue
         text = f"{rule.name} in {where.any(axis=1).sum()} of {count(free.any(axis=1).sum(), 'interval')}"
         if where.shape[1] > 1:
             text += f" ({where.sum():,} of {free.sum():,} trades, {count(where.any(axis=0).sum(), 'asset')})"
@@ -249,6 +226,16 @@ def _rules(schedule: Schedule) -> Iterator[Line]:
     units = {rule.name: rule.unit for rule in schedule.pricing.constraints}
     for name, size in schedule.rules_broken.items():
         yield "broken", f"{name}, by up to {amount(size)} {units.get(name, 'shares')}"
+
+
+def _valuable(prices: pd.DataFrame, rule: Constraint, schedule: Schedule) -> Mask:
+    """Trades (N, n) at which a bound of the rule has a price."""
+    setting, out = schedule.setting, np.zeros(schedule.setting.shape, dtype=bool)
+    own = prices[(prices["constraint"] == rule.name) & (prices["together"] > 0)]
+    out[
+        setting.grid.labels.get_indexer(pd.Index(own["interval"])), setting.assets.get_indexer(pd.Index(own["asset"]))
+    ] = True
+    return out
 
 
 def _law(schedule: Schedule) -> Iterator[Line]:
@@ -286,7 +273,12 @@ def _assumed(schedule: Schedule) -> Iterator[Line]:
 
 
 def _proof(schedule: Schedule) -> Iterator[Line]:
-    yield "proof", "not optimised" if schedule.certificate is None else str(schedule.certificate)
+    if isinstance(schedule, RoundedSchedule):
+        found = schedule.rounding
+        asked = "" if found.proven else f" ({found.accepted:.2g} was asked)"
+        yield "proof", f"in lots: within {found.gap:.2g} of the best in lots{asked}"
+    else:
+        yield "proof", "not optimised" if schedule.certificate is None else str(schedule.certificate)
 
 
 def once(lines: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:
@@ -306,7 +298,7 @@ def _when(moment: pd.Timestamp | float, schedule: Schedule) -> str:
 FACTS: tuple[Callable[[Schedule], Iterable[Line]], ...] = (
     _objective,
     _urgency,
-    _history,
+    history,
     _pace,
     _participation,
     _against,

@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import pandas as pd
 
+from acopt.market.labels import Array
 from acopt.model.algebra import Cost
 from acopt.model.benchmarks import Benchmark
 from acopt.model.schedule import Schedule
 from acopt.model.setting import Setting
 
-__all__ = ["amount", "at", "benchmark", "bps", "clock", "count", "money", "names", "nearest_minute", "percent"]
+__all__ = [
+    "amount",
+    "at",
+    "auction",
+    "benchmark",
+    "bps",
+    "clock",
+    "count",
+    "money",
+    "names",
+    "nearest_minute",
+    "percent",
+    "quantities",
+]
 
 
 def amount(value: float) -> str:
@@ -46,6 +60,12 @@ def names(labels: pd.Index, most: int = 5) -> str:
     return shown if len(labels) <= most else f"{shown} and {len(labels) - most:,} more"
 
 
+def quantities(labels: pd.Index, shares: Array, form: str = "{} {}", most: int = 5) -> str:
+    """Return the first few labels with their shares, and how many there are beyond."""
+    shown = [form.format(label, amount(size)) for label, size in zip(labels[:most], shares[:most], strict=True)]
+    return ", ".join(shown) + (f" and {len(labels) - most:,} more" if len(labels) > most else "")
+
+
 def clock(moment: pd.Timestamp, setting: Setting, form: str = "%H:%M") -> str:
     """Format a clock time, with its date where the grid has several."""
     edges = setting.grid.edge_labels
@@ -61,6 +81,12 @@ def nearest_minute(moment: pd.Timestamp) -> pd.Timestamp:
 def at(label: pd.Timestamp | float, setting: Setting) -> str:
     """Say when an interval or an edge is: a clock time, to the minute, else the grid's number."""
     return clock(nearest_minute(label), setting) if isinstance(label, pd.Timestamp) else format(label, ".6g")
+
+
+def auction(label: pd.Timestamp | float, setting: Setting) -> bool:
+    """Whether the interval with a label is an auction."""
+    grid = setting.grid
+    return label in grid.labels and bool(grid.durations[grid.labels.get_loc(label)] == 0)
 
 
 def benchmark(cost: Cost) -> str:

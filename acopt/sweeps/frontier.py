@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
 
 from acopt.errors import DataError
-from acopt.insight.strategies import max_participation, time_done
+from acopt.insight.strategies import Plan, max_participation, time_done
 from acopt.insight.words import clock
 from acopt.model.dials import reference_aversion, risk_term
 from acopt.model.schedule import FINISHED, Schedule
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 EDGE = 0.01
 DECADES = 10
+FOUND = 1e-9
+"""Relative distance from a risk price within which it is met."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,32 @@ class Frontier:
     plans: tuple[Schedule, ...]
     term: str
 
-    def plot(self, path: str | PathLike[str] | None = None, *, marks: Mapping[str, Schedule] | None = None) -> Figure:
-        """Draw cost against risk, with schedules marked by name; see `acopt.interface.frontier_plot`."""
+    def at_price(self, risk_price: float) -> Schedule | None:
+        """
+        Return the schedule that minimises E + z Std, solved anew; None for a z outside the table's.
+
+        lambda: 2 lambda Std(lambda) = z, which rises along the frontier, so its neighbours in the table bracket it.
+        """
+        prices = self.table["risk_price"].to_numpy(dtype=float)
+        if not prices[0] < risk_price < prices[-1]:
+            return None
+        nearest, above = int(np.argmin(np.abs(prices - risk_price))), int(np.argmax(prices >= risk_price))
+        if abs(prices[nearest] - risk_price) <= FOUND * risk_price:
+            return self.plans[nearest]
+
+        def solved(log_weight: float) -> Schedule:
+            return self.plans[above].problem.solve_at(self.term, float(np.exp(log_weight)))
+
+        def miss(log_weight: float) -> float:
+            return float(2.0 * np.exp(log_weight) * _deviation(solved(log_weight), self.term) - risk_price)
+
+        low, high = np.log(self.table["risk_aversion"].to_numpy(dtype=float)[[above - 1, above]])
+        return solved(brentq(miss, low, high, xtol=1e-12, rtol=1e-12))
+
+    def plot(
+        self, path: str | PathLike[str] | None = None, *, marks: Mapping[str, Plan] | Iterable[Plan] | None = None
+    ) -> Figure:
+        """Draw cost against risk, with the plans that `compare` takes marked; see `acopt.interface.frontier_plot`."""
         from acopt.interface.frontier_plot import plot_frontier
 
         return plot_frontier(self, marks, path)

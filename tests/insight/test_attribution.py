@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import acopt as ac
-from acopt.insight.attribution import attribution, breakdown
+from acopt.insight.attribution import attribution, breakdown, variance_parts
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Schedule
 
@@ -258,3 +258,87 @@ def test_the_breakdown_sums_to_the_objective():
     spread = 4e-4 * builders.PRICES["B"]
     np.testing.assert_allclose(cells["value"], 0.5 * spread * np.abs(plan.trades["B"]))
     np.testing.assert_allclose(cells["weighted"], 2.0 * cells["value"])
+
+
+PIECES = (1, 2, 4)
+LIMIT = np.array([1 / 3, -2.0, 8 / 3])
+"""Weights that take a + b/m + c/m^2 at m = 1, 2, 4 to a: the model's variance on m pieces is such a sum."""
+
+
+def divided(edges, values, pieces):
+    """Split every interval into pieces, and a column of trades evenly over them."""
+    fine = np.interp(np.arange(pieces * (len(edges) - 1) + 1) / pieces, np.arange(len(edges)), edges)
+    return fine, np.repeat(values / pieces, pieces, axis=0)
+
+
+def variance_on(grid, assets, trades, covariance=None, scale=None):
+    """Variance by the model itself, what is left after each trade."""
+    order = ac.Order(pd.Series(-trades.sum(axis=0), assets))
+    sigma = pd.DataFrame(builders.correlated([0.4, 8.0, 1.1][: len(assets)]), assets, assets)
+    known = ac.Covariance(sigma, scale=scale) if covariance is None else covariance
+    market = ac.Market(grid, pd.Series(builders.PRICES)[assets], covariance=known)
+    return ac.ExecutionProblem(order, market, ac.SpreadCost(0.01 * market.price)).evaluate(trades)
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+@pytest.mark.parametrize(("edges", "closed"), [
+    ([0.0, 0.1, 0.35, 0.4, 0.85, 1.0], ()), ([0.0, 0.2, 0.7, 0.8, 1.0, 1.5], (1,)), ([0.0, 0.5], ())])  # fmt: skip
+@pytest.mark.parametrize("assets", [["A"], ["A", "B", "C"]])
+def test_trading_evenly_is_the_limit_of_a_fine_grid(edges, closed, assets, side):
+    shut = np.isin(np.arange(len(edges) - 1), closed)
+    rng = np.random.default_rng(7)
+    trades = np.where(shut[:, None], 0.0, side * rng.uniform(-9e3, 4e3, (len(shut), len(assets))))
+    scale = rng.uniform(0.5, 2.0, (len(shut), len(assets)))
+    values = []
+    for m in PIECES:
+        fine, split = divided(edges, trades, m)
+        grid = ac.TimeGrid(fine, closed=np.repeat(shut, m))
+        values.append(variance_on(grid, assets, split, scale=np.repeat(scale, m, axis=0)).variance)
+    whole = variance_on(ac.TimeGrid(edges, closed=shut), assets, trades, scale=scale)
+    found = variance_parts(whole, evenly=True)
+    assert found.shape == trades.shape
+    assert found.sum() == pytest.approx(LIMIT @ values, rel=1e-10)
+    assert variance_parts(whole).sum() == pytest.approx(whole.variance, rel=1e-12)
+    one, other = variance_parts(whole, evenly=True)[shut], variance_parts(whole)[shut]
+    np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_an_auction_carries_no_risk_and_moves_the_next_interval():
+    trades = np.array([[-3e3, 1e2], [-2e3, 2e2], [-1e3, 50.0], [-1e3, 20.0], [-2e3, 30.0]])
+    values = []
+    for m, bar in zip(PIECES, ("130min", "65min", "1950s"), strict=True):
+        grid = ac.TimeGrid.session("2019-02-15", bar, auctions=True)
+        split = np.vstack([trades[:1], np.repeat(trades[1:-1] / m, m, axis=0), trades[-1:]])
+        values.append(variance_on(grid, ["A", "B"], split).variance)
+    whole = variance_on(ac.TimeGrid.session("2019-02-15", "130min", auctions=True), ["A", "B"], trades)
+    found = variance_parts(whole, evenly=True)
+    assert found.sum() == pytest.approx(LIMIT @ values, rel=1e-10)
+    assert not found[[0, -1]].any()
+
+
+def test_a_night_is_carried_by_what_is_left_after_it_even_where_a_trade_is_stated_there():
+    grid = ac.TimeGrid([0.0, 1.0, 3.0], closed=[False, True])
+    plan = variance_on(grid, ["A"], np.array([[-100.0], [-50.0]]))
+    assert variance_parts(plan, evenly=True)[:, 0] == pytest.approx([0.16 / 3 * (150**2 + 150 * 50 + 50**2), 0.0])
+    assert variance_parts(plan)[:, 0] == pytest.approx([0.16 * 50**2, 0.0])
+
+
+def test_trading_evenly_by_a_factor_model_and_by_the_risk_of_the_term():
+    names, trades = ["A", "B"], np.array([[-60.0, 20.0], [-30.0, 10.0], [-10.0, 5.0]])
+    loadings = pd.DataFrame({"f": [0.3, 5.0]}, names)
+    factors = ac.FactorModel(loadings, pd.DataFrame([[1.5]], ["f"], ["f"]), pd.Series([0.1, 2.0], names))
+    sigma = 1.5 * np.outer([0.3, 5.0], [0.3, 5.0]) + np.diag([0.1, 2.0])
+    grid = ac.TimeGrid([0.0, 0.5, 0.6, 1.0])
+    x = np.cumsum(np.vstack([[100.0, -35.0], trades]), axis=0)
+    middle = 0.5 * (x[1:] + x[:-1])  # Simpson's rule is exact for a square
+    squares = [np.einsum("ki,ij,kj->k", each, sigma, each) for each in (x[:-1], middle, x[1:])]
+    expected = grid.durations * (squares[0] + 4 * squares[1] + squares[2]) / 6
+    plan = variance_on(grid, names, trades, covariance=factors)
+    np.testing.assert_allclose(variance_parts(plan, evenly=True).sum(axis=1), expected, rtol=1e-12)
+    market = ac.Market(grid, pd.Series(builders.PRICES)[names])
+    for term in (ac.TimingRisk(factors), ac.TrackingRisk(0.5 * x, factors)):
+        own = ac.ExecutionProblem(plan.setting.order, market, 1e-6 * term).evaluate(trades)
+        np.testing.assert_allclose(variance_parts(own, evenly=True).sum(axis=1), expected, rtol=1e-12)
+    unknown = ac.ExecutionProblem(plan.setting.order, market, ac.SpreadCost(0.01 * market.price)).evaluate(trades)
+    assert variance_parts(unknown) is None
+    assert variance_parts(unknown, evenly=True) is None

@@ -7,9 +7,10 @@ import pandas as pd
 import pytest
 
 import acopt as ac
+from acopt.insight.amounts import amounts
 from acopt.insight.html import to_html
 from acopt.insight.strategies import twap
-from acopt.insight.summary import amounts, facts, order
+from acopt.insight.summary import facts, order
 
 GRID = ac.TimeGrid.session("2019-02-15", "1h", start="10:00")
 NAMES = ["<b>", "R&D", "'\"x"]
@@ -66,6 +67,14 @@ def test_it_tells_what_the_summary_tells():
     assert len(cells) == len(told) + len(amounts(schedule))
     assert ("proof", str(schedule.certificate)) in cells
     assert [row[0] for row in cells if row[-1].startswith("Participation in")] == ["binding"]
+
+
+def test_a_risk_that_is_carried_within_the_intervals_has_a_row():
+    schedule = plan().evaluate(np.outer([0.6, 0.2, 0.1, 0.1, 0.0, 0.0], [-3e4, 2e4, -1e4]))
+    rows = {row[-1]: row for row in Reader(to_html(schedule)).rows}
+    row = rows["if traded evenly within intervals"]
+    assert row[0] == ""
+    assert float(row[1].replace(",", "")) > 1.1 * schedule.risk
 
 
 def test_a_label_is_not_repeated():

@@ -66,7 +66,13 @@ def test_the_published_stock_reads_as_published(side: float) -> None:
         "62,500 12.50 bps SpreadCost",
     ]
     deviation = np.sqrt(3.641286e11)
-    assert found["risk"] == [f"{deviation:,.0f} {deviation / 5000:.2f} bps one standard deviation"]
+    x = np.array([1e6, 541955.5544, 289854.2194, 147897.4878, 62141.8016, 0.0])
+    middle = 0.5 * (x[1:] + x[:-1])
+    evenly = 0.95 * np.sqrt(np.sum(x[:-1] ** 2 + 4 * middle**2 + x[1:] ** 2) / 6)  # Simpson, exact for squares
+    assert found["risk"] == [
+        f"{deviation:,.0f} {deviation / 5000:.2f} bps one standard deviation",
+        f"{evenly:,.0f} {evenly / 5000:.2f} bps if traded evenly within intervals",
+    ]
     assert found["objective"] == [f"{911226.9863 + 364128.6:,.0f} = 911,227 money + {364128.6:,.0f} risk"]
     assert found["urgency"] == [f"risk price {2e-6 * deviation:.4g}, risk aversion 1e-06"]
     half, late = 1 + (541955.5544 - 5e5) / (541955.5544 - 289854.2194), 5 - 1e4 / 62141.8016
@@ -337,18 +343,23 @@ def test_history_is_told(side: float) -> None:
     rest = side * np.outer(np.full(4, 0.25), [-33e3, 15e3])
     plan = replanned(problem, past, rest)
     share = f"{100 * (27e3 * 50 + 15e3 * 20) / 3.6e6:.3g}%"
-    assert facts(plan)["history"] == [f"2 intervals done, until 12:00; {share} executed"]
+    done, wanted = ("bought", "sell") if side > 0 else ("sold", "buy")
+    assert facts(plan)["history"] == [
+        f"2 intervals done, until 12:00; {share} executed",
+        f"A 3,000 {done} against a {wanted} order",
+    ]
     assert "against order" not in facts(plan)  # what is done is a fact
     assert "history" not in facts(twap(problem))
 
 
 def test_history_of_a_grid_of_numbers_and_of_more_than_the_order() -> None:
     plan = replanned(stock(), np.array([[-12e5]]), np.array([[2e5], [0.0], [0.0], [0.0]]))
-    assert facts(plan)["history"] == ["1 interval done, until 1 day; 120% executed"]
+    over = "over-filled: asset by 200,000, traded back"
+    assert facts(plan)["history"] == ["1 interval done, until 1 day; 120% executed", over]
     assert facts(plan)["order"] == ["1 sell, 50M gross"]
     assert "against order" not in facts(plan)  # what is left is bought back
     empty = replanned(stock(0.0), np.array([[-100.0]]), np.array([[100.0], [0.0], [0.0], [0.0]]))
-    assert facts(empty)["history"] == ["1 interval done, until 1 day"]
+    assert facts(empty)["history"] == ["1 interval done, until 1 day", "over-filled: asset by 100, traded back"]
 
 
 def test_history_does_not_bind() -> None:
@@ -414,3 +425,210 @@ def test_auctions_are_told_to_the_minute() -> None:
     plan = problem.evaluate(np.r_[np.full(n - 1, -5e4 / (n - 1)), -5e4][:, None])
     assert summarise(plan).splitlines()[0].endswith("2024-03-14 09:30 to 16:00")
     assert facts(plan)["participation"][0].startswith("at most 50% of volume (auction at 16:00), ")
+
+
+def test_the_risk_within_intervals_is_told_where_it_differs() -> None:
+    told = {n: facts(twap(many(n)))["risk"] for n in (2, 5, 20)}
+    assert [len(lines) for lines in told.values()] == [2, 2, 1]
+    # TWAP on n intervals: X sigma sqrt((n-1)(2n-1)/6n^2) after each trade, X sigma / sqrt 3 within
+    for n, lines in told.items():
+        assert lines[0].startswith(f"{1e5 * np.sqrt((n - 1) * (2 * n - 1) / 6) / n:,.0f} ")
+    assert {lines[1].split()[0] for lines in (told[2], told[5])} == {f"{1e5 / np.sqrt(3):,.0f}"}
+    assert told[2][1].endswith(" bps if traded evenly within intervals")
+    (block,) = (facts(many(1).evaluate(np.array([[-1e5]])))["risk"],)
+    assert block[0].startswith("0 ")
+    assert block[1].startswith(f"{1e5 / np.sqrt(3):,.0f} ")
+
+
+def many(n: int) -> ac.ExecutionProblem:
+    market = ac.Market(ac.TimeGrid.uniform(1.0, n), 50.0, covariance=1.0)
+    return ac.ExecutionProblem(ac.Order(1e5), market, ac.TemporaryImpact(1e-6) + ac.TimingRisk())
+
+
+DONE = {"A": -75_000.0, "B": 30_000.0}
+WRONG = pd.DataFrame([[-80e3, 2e3], [20e3, -4e3]], GRID.labels[:2], ["A", "B"])
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_a_replan_tells_what_was_paid_and_what_is_to_come(side: float) -> None:
+    plan = basket(ac.Participation(0.5), ac.Monotone(), order=ac.Order(side * BASKET.remaining)).solve()
+    later = plan.reoptimize(at="12:00", executed=side * 0.4 * pd.Series({"A": -60e3, "B": 30e3}))
+    found, cost = facts(later), later.cost()
+    for row, what in (
+        ("realised", "by the model"),
+        ("drift", "the price's move so far, on what is left"),
+        ("to go", "by the model"),
+        ("total", "against the first arrival prices"),
+    ):
+        value, relative = cost.loc[row, "currency"], cost.loc[row, "bps"]
+        assert found[row] == [f"{summary.amount(value)} {summary.bps(relative)} bps {what}"]
+    assert not {"cost", "risk"} & set(found)
+    x = later.remaining.to_numpy()[2:]
+    tau = np.asarray(GRID.durations)[2:]
+    after = np.sqrt(np.einsum("k,ki,ij,kj->", tau, x[1:], SIGMA.to_numpy(), x[1:]))
+    middle = 0.5 * (x[1:] + x[:-1])
+    squares = [np.einsum("ki,ij,kj->k", each, SIGMA.to_numpy(), each) for each in (x[:-1], middle, x[1:])]
+    within = np.sqrt(tau @ (squares[0] + 4 * squares[1] + squares[2]) / 6)
+    assert within > 1.1 * after
+    assert found["risk to go"] == [
+        f"{after:,.0f} {after / 360:.2f} bps one standard deviation, from now on",
+        f"{within:,.0f} {within / 360:.2f} bps if traded evenly within intervals",
+    ]
+    assert found["urgency"] == ["risk aversion 1e-06"]
+    assert found["objective"][0].endswith("; the past as the model prices it")
+    assert found["history"] == ["2 intervals done, until 12:00; 40% executed"]
+    assert later.summary() == summarise(later)
+
+
+def test_a_participation_that_is_history_says_so() -> None:
+    plan = basket(ac.Participation(0.05)).solve()
+    later = plan.reoptimize(at="12:00", executed=pd.DataFrame([[-50e3, 0.0], [0.0, 0.0]], GRID.labels[:2], ["A", "B"]))
+    assert facts(later)["participation"][0].startswith("at most 16.7% of volume (A, from 10:00, history), ")
+
+
+def test_fills_with_prices_are_what_was_realised() -> None:
+    plan = basket().solve()
+    fills = pd.DataFrame(
+        {
+            "time": ["2019-02-15 10:30", "2019-02-15 11:10"],
+            "symbol": ["A", "B"],
+            "side": ["sell", "buy"],
+            "quantity": [20_000, 9_000],
+            "price": [49.9, 20.03],
+        }
+    )
+    found = facts(plan.reoptimize(at="12:00", executed=fills))
+    paid = 20_000 * 0.1 + 9_000 * 0.03
+    assert found["realised"] == [f"{paid:,.0f} {paid / 360:.2f} bps by the prices of fills"]
+
+
+def test_what_a_past_has_of_news() -> None:
+    plan = basket(ac.Participation(0.5), ac.Monotone()).solve()
+    assert facts(plan.reoptimize(at="12:00", executed=DONE))["history"] == [
+        f"2 intervals done, until 12:00; {100 * (75e3 * 50 + 30e3 * 20) / 3.6e6:.3g}% executed; 1 of 2 orders finished",
+        "over-filled: A by 15,000, traded back",
+    ]
+    assert facts(plan.reoptimize(at="12:00", executed=WRONG))["history"][1:] == [
+        "A 20,000 bought against a sell order",
+        "B 4,000 sold against a buy order",
+    ]
+
+
+def test_an_over_filled_order_that_may_stay_is_not_said_to_be_traded_back() -> None:
+    base = stock()
+    problem = ac.ExecutionProblem(base.order, base.market, base.objective, [ac.AllowUnfilled(1.0)])
+    plan = replanned(problem, np.array([[-12e5]]), np.zeros((4, 1)))
+    assert facts(plan)["history"][1] == "over-filled: asset by 200,000"
+
+
+def test_a_cancelled_order_has_no_noise() -> None:
+    plan = basket().solve()
+    later = plan.reoptimize(at="12:00", executed={"A": -500.0, "B": 0.0}, order=ac.Order({"A": 0.0, "B": 0.0}))
+    assert "nan" not in later.summary().lower()
+    assert facts(later)["history"] == ["2 intervals done, until 12:00", "over-filled: A by 500, traded back"]
+    assert facts(later)["total"][0].endswith(" bps against the first arrival prices")  # of the first plan's gross
+
+
+def test_hedge_legs_are_not_over_filled() -> None:
+    past = np.array([[-40e3, 20e3, 9e3]])
+    rest = np.array([[-20e3, 10e3, -9e3], *np.zeros((4, 3))])
+    assert len(facts(replanned(with_hedge(), past, rest))["history"]) == 1
+
+
+def test_many_over_filled_assets_are_cut_short() -> None:
+    names = [f"N{k}" for k in range(8)]
+    market = ac.Market(GRID, dict.fromkeys(names, 10.0), spread=ac.bps(1.0))
+    problem = ac.ExecutionProblem(ac.Order(dict.fromkeys(names, 600.0)), market, ac.SpreadCost())
+    plan = replanned(problem, np.full((1, 8), -700.0), np.vstack([np.full((1, 8), 100.0), np.zeros((4, 8))]))
+    assert facts(plan)["history"][1] == (
+        "over-filled: N0 by 100, N1 by 100, N2 by 100, N3 by 100, N4 by 100 and 3 more, traded back"
+    )
+
+
+@pytest.mark.parametrize("aversion", [1e-6, 10.0])
+def test_a_benchmark_that_is_followed_exactly_has_no_price_of_risk(aversion: float) -> None:
+    market = ac.Market(GRID, PRICE, volume=VOLUME, covariance=SIGMA, impact=ac.LinearImpact(5.0))
+    problem = ac.ExecutionProblem(BASKET, market, ac.TemporaryImpact() + aversion * ac.TrackingRisk(VWAP()))
+    exact = problem.evaluate(vwap(problem))
+    for plan in (exact, problem.solve()):
+        found = facts(plan)
+        assert found["tracking"] == ["0 0.00 bps following VWAP exactly; the price of risk does not bind"]
+        assert "urgency" not in found
+    moved = np.zeros((6, 2))
+    moved[:2, 0] = 1.0, -1.0
+    for shares, said in ((1e-3, True), (1.0, False)):  # of 60,000
+        assert ("following" in summarise(problem.evaluate(exact.path.trades + shares * moved))) == said
+    off = facts(twap(problem))
+    assert "one standard deviation against VWAP" in off["tracking"][0]
+    assert "risk price" in off["urgency"][0]
+    nothing = ac.ExecutionProblem(ac.Order({"A": 0.0, "B": 0.0}), market, problem.objective)
+    assert "following" not in summarise(nothing.evaluate(np.zeros((6, 2))))
+
+
+def test_another_risk_keeps_its_urgency_beside_a_benchmark_that_is_followed() -> None:
+    base = basket()
+    problem = ac.ExecutionProblem(BASKET, base.market, base.objective + ac.TrackingRisk(VWAP()))
+    assert facts(vwap(problem))["urgency"] == [f"risk price {2e-6 * vwap(problem).risk:.4g}, risk aversion 1e-06"]
+
+
+def test_a_replan_is_held_against_its_benchmark_from_now_on() -> None:
+    market = ac.Market(GRID, PRICE, volume=VOLUME, covariance=SIGMA, impact=ac.LinearImpact(5.0))
+    problem = ac.ExecutionProblem(BASKET, market, ac.TemporaryImpact() + 1e-6 * ac.TrackingRisk(VWAP()))
+    plan = problem.solve()
+    later = plan.reoptimize(at="12:00", executed=pd.Series({"A": -10e3, "B": 5e3}))
+    off = (later.remaining.to_numpy() - vwap(problem).remaining.to_numpy())[3:]
+    value = np.sqrt(np.einsum("k,ki,ij,kj->", np.asarray(GRID.durations)[2:], off, SIGMA.to_numpy(), off))
+    expected = f"{summary.amount(value)} {summary.bps(value / 360)} bps one standard deviation against VWAP"
+    assert facts(later)["tracking to go"] == [expected]
+
+
+def test_the_worth_of_an_auction_is_told_apart() -> None:
+    grid = ac.TimeGrid.session("2024-03-14", "65min", auctions=True)
+    market = ac.Market(grid, 50.0, volume=1e5, covariance=1.0, impact=ac.LinearImpact(5.0))
+    costs = ac.TemporaryImpact(auction=1e-9) + 1e-4 * ac.TimingRisk()
+    plan = ac.ExecutionProblem(ac.Order(1e5), market, costs, [ac.Participation(0.3)]).solve()
+    first, second = facts(plan)["worth"][:2]
+    dearest = plan.shadow_prices()["interval"][0] == grid.labels[0]
+    assert ("in the auction" in first, "in the auction" in second) == (dearest, not dearest)
+    told = {line.partition(" saves ")[0] for line in (first, second)}
+    rest = "raising asset's Participation cap by 1 point"
+    assert told == {f"{rest} in the auction at 09:30", f"{rest} at 09:30"}
+
+
+def test_a_bound_without_a_price_does_not_bind() -> None:
+    market = ac.Market(GRID, 50.0, volume=1e5, covariance=1.0, spread=ac.bps(5.0))
+    costs = ac.SpreadCost() + 1e-3 * ac.TimingRisk()
+    rules = [ac.Participation(0.3), ac.Monotone()]
+    problem = ac.ExecutionProblem(ac.Order(7e4), market, costs, rules)
+    plan = problem.solve()
+    trades = plan.path.trades[:, 0]
+    assert (trades[3:] == 0).all()
+    free = ac.ExecutionProblem(ac.Order(7e4), market, costs, rules[:1]).solve()
+    assert free.objective == pytest.approx(plan.objective, rel=1e-9)  # so Monotone is worth nothing
+    assert facts(plan)["binding"] == ["Participation in 2 of 6 intervals"]
+    evaluated = problem.evaluate(plan.trades)
+    assert facts(evaluated)["binding"][1] == "Monotone in 3 of 6 intervals"
+
+
+def test_a_bound_with_a_price_binds() -> None:
+    plan = basket(ac.Participation(0.048), ac.Monotone()).solve()
+    (line,) = facts(plan)["binding"]
+    count = 0
+    for k, i in np.ndindex(6, 2):
+        caps = np.full((6, 2), 0.048)
+        caps[k, i] *= 1.001
+        wider = basket(ac.Participation(pd.DataFrame(caps, GRID.labels, ["A", "B"])), ac.Monotone()).solve()
+        count += wider.objective < plan.objective * (1 - 1e-12)
+    assert 0 < count < 12
+    assert f"({count} of 12 trades, " in line
+
+
+def test_lots_are_proven_as_lots() -> None:
+    plan = basket(ac.Participation(0.2)).solve()
+    rounded = plan.round_lots(100)
+    assert facts(rounded)["proof"] == [f"in lots: within {rounded.rounding.gap:.2g} of the best in lots"]
+    asked = dataclasses.replace(rounded.rounding, objective=rounded.rounding.bound + 0.5, accepted=0.0125)
+    rounded.rounding = asked
+    assert not asked.proven
+    assert facts(rounded)["proof"][0].startswith("in lots: within 0.5 of the best in lots (0.013 was asked)")
+    assert "at most 0.5 from the best in lots (not proven to the 0.013 that" in facts(rounded)["lots"][0]

@@ -237,7 +237,7 @@ class TestNoAnswer:
     @pytest.mark.parametrize("command", ["plan", "compare"])
     def test_the_repair_that_is_printed_repairs(self, command):
         message, diagnosis = self.refused(command, "--participation", "0.01", "--json")
-        assert message.startswith("ALFA: caps sum to 380,456 of 750,000 shares")
+        assert message.startswith("BRAVO (and 5 more): caps sum to 208,448 of 1,250,000 shares")
         found = re.search(r"This repairs all of it .*: Participation: maximum 0.01 -> ([\d.]+)$", diagnosis[-1])
         assert run(command, "--participation", found[1]).exit_code == 0
         self.refused(command, "--participation", str(0.98 * float(found[1])))

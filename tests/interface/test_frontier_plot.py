@@ -1,10 +1,12 @@
 """The frontier's picture shows the table's numbers, and the marks where their schedules are."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 import acopt as ac
-from acopt.insight.strategies import twap, vwap
+from acopt.insight.strategies import immediate, pov, twap, vwap
 from acopt.interface import frontier_plot
 from acopt.interface.frontier_plot import plot_frontier
 from acopt.interface.sample import sample
@@ -52,7 +54,8 @@ def test_between_the_points_it_is_the_frontier(planned):
     table = problem.frontier().table
     columns = (table[name].to_numpy()[::-1] for name in ("risk_bps", "cost_bps", "risk_price"))
     x, y = frontier_plot._smooth(*columns)
-    assert len(x) == 600
+    assert len(x) >= 600
+    assert set(table["risk_bps"]) <= set(x)
     for price in (0.1, 0.3, 1.0):
         plan = problem.solve_for(risk_price=price)
         assert np.interp(plan.bps(plan.risk), x, y) == pytest.approx(plan.bps(plan.expected_cost), rel=5e-4)
@@ -90,7 +93,19 @@ def test_urgencies_have_the_names_of_the_command_line(planned):
     for price in (0.1, 0.3, 1.0):
         plan = problem.solve_for(risk_price=price)
         expected = plan.bps(plan.risk), plan.bps(plan.expected_cost)
-        assert min(np.abs(np.subtract(dot, expected)).max() for dot in dots) < 0.02 * expected[1]
+        assert min(np.abs(np.subtract(dot, expected)).max() for dot in dots) < 1e-6 * expected[1]
+
+
+def test_an_exact_plan_lies_on_its_dot_and_the_line_runs_through_it(planned):
+    problem, plan = planned
+    axes = plot_frontier(problem.frontier(5), {"plan": plan}).axes[0]
+    mark = next(line.get_xydata()[0] for line in axes.lines if line.get_markersize() == 9.0)
+    dots = [line.get_xydata()[0] for line in axes.lines if line.get_markersize() == 4]
+    assert len(dots) == 3
+    assert min(np.abs(dot - mark).max() for dot in dots) < 1e-6
+    x, y = (np.asarray(values, dtype=float) for values in axes.lines[-1].get_data())
+    for dot in dots:
+        assert np.interp(dot[0], x, y) == pytest.approx(dot[1], rel=1e-9)
 
 
 def test_a_tracking_risk_is_drawn_against_its_benchmark(planned):
@@ -110,13 +125,81 @@ def test_no_dots_no_note(planned):
     assert not any("dots" in text for text in texts(plot_frontier(problem.frontier(5)).axes[0]))
 
 
-def test_a_mark_without_the_risk_is_named(planned):
+def position(axes, name):
+    """Where the mark with a name is: the one whose label is anchored there."""
+    return next(text.xy for text in axes.texts if text.get_text() == name)
+
+
+def test_marks_are_what_compare_takes(planned):
     problem, plan = planned
-    frontier = basket(ac.TrackingRisk(vwap(problem))).frontier(2)
-    with pytest.raises(ac.DataError, match=r"frontier mark 'mine' has no risk by TrackingRisk: .*problem.evaluate"):
-        plot_frontier(frontier, {"mine": plan})
-    with pytest.raises(ac.DataError, match="frontier mark 'mine': a Schedule is expected, DataFrame was given"):
-        plot_frontier(frontier, {"mine": plan.trades})
+    trades = 0.5 * (plan.trades + problem.evaluate(twap(problem)).trades)
+    marks = [plan, "twap", "vwap", pov(0.08), immediate, trades, ("mine", trades.to_numpy()), plan]
+    axes = plot_frontier(problem.frontier(3), marks).axes[0]
+    table = ac.compare(problem, marks)
+    names = ["plan", "twap", "vwap", "pov 8%", "immediate", "trades", "mine", "plan (2)"]
+    assert list(table.index) == names
+    for name in names:
+        expected = table.loc[name, ["risk_bps", "cost_bps"]].to_numpy(dtype=float)
+        np.testing.assert_allclose(position(axes, name), expected, rtol=1e-12)
+    again = plot_frontier(problem.frontier(3), {"slow": "twap", "8%": pov(0.08)}).axes[0]
+    np.testing.assert_allclose(position(again, "slow"), position(axes, "twap"))
+    np.testing.assert_allclose(position(again, "8%"), position(axes, "pov 8%"))
+    for single in ("twap", twap, twap(problem)):
+        one = plot_frontier(problem.frontier(3), single).axes[0]
+        np.testing.assert_allclose(position(one, "twap"), position(axes, "twap"))
+
+
+def test_a_mark_is_priced_by_the_problem_of_the_frontier(planned):
+    problem, plan = planned
+    tracking = basket(ac.TrackingRisk(vwap(problem)))
+    axes = plot_frontier(tracking.frontier(2), {"mine": plan}).axes[0]
+    mine = tracking.evaluate(plan)
+    assert position(axes, "mine") == pytest.approx(
+        (mine.bps(np.sqrt(mine.tracking_variance)), mine.bps(mine.expected_cost))
+    )
+
+
+@pytest.mark.parametrize("mark", ["twop", 3.0, None])
+def test_a_mark_that_is_no_plan_is_named(planned, mark):
+    frontier = planned[0].frontier(2)
+    for marks in ([mark], {"mine": mark}):
+        name = "'mine'" if isinstance(marks, dict) else repr(mark)
+        with pytest.raises(
+            ac.DataError, match=f"frontier mark {name}: .* is no plan; accepted are 'twap', .*a Schedule"
+        ):
+            plot_frontier(frontier, marks)
+
+
+def test_a_mark_on_another_grid_is_named(planned, single):
+    with pytest.raises(ac.DataError, match="frontier mark 'week': trades"):
+        plot_frontier(planned[0].frontier(2), {"week": single[1]})
+
+
+def test_nothing_to_trade_off_is_flat():
+    """Even volume: TWAP is the cheapest and is the benchmark, whatever the price of risk."""
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 8), 50.0, volume=1e6, covariance=1.0, impact=ac.LinearImpact(5.0))
+    costs = ac.TemporaryImpact() + ac.TrackingRisk(ac.TWAP())
+    problem = ac.ExecutionProblem(ac.Order.sell({"asset": 8e5}), market, costs)
+    axes = plot_frontier(problem.frontier(5), ["twap"]).axes[0]
+    assert "flat: no risk to trade off" in texts(axes)
+    assert not any(line.get_markersize() == 4 for line in axes.lines)
+    found = problem.frontier(5)
+    steep = dataclasses.replace(found, table=found.table.assign(risk_price=np.geomspace(0.05, 2.0, 5)))  # of nothing
+    assert not any(line.get_markersize() == 4 for line in plot_frontier(steep).axes[0].lines)
+    (low, high), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert low <= 0 < 0.05 <= high - low
+    cost = 1e4 * 5e-4 * 0.1 / 0.1  # 5 bps at 10% of the volume
+    assert bottom < cost < top
+    assert top - bottom >= 0.05
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 0.0), (-1e-9, 1e-8), (60.0, 60.001), (1e-3, 2e-3), (3.0, 3.0)])
+def test_an_axis_does_not_blow_up_nothing(low, high):
+    start, end = frontier_plot._spanned(low, high)
+    assert start <= low <= high <= end
+    assert end - start >= max(0.05, 0.01 * high) * (1 - 1e-12)
+    assert frontier_plot._spanned(0.0, 0.0)[0] == pytest.approx(-0.005)  # room for half a mark
+    assert frontier_plot._spanned(10.0, 12.0) == (10.0, 12.0)
 
 
 def test_a_zero_order_has_no_picture(single):

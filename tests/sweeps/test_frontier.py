@@ -174,3 +174,41 @@ def test_notebooks_show_the_table():
     assert shown.count("<tr") == 4
     assert all(f"<th>{name}</th>" in shown for name in COLUMNS)
     assert f"{found.table['cost_bps'][1]:.4g}" in shown
+
+
+@pytest.mark.parametrize("make", [stock, basket, lambda: stock(-1e6), lambda: stock(weight=3e-7)])
+@pytest.mark.parametrize("points", [2, 7])
+def test_at_a_risk_price_it_is_the_schedule_of_that_price(make, points):
+    asked = make()
+    found = asked.frontier(points)
+    ends = found.table["risk_price"].to_numpy()[[0, -1]]
+    free = stock(asked.setting.remaining[0]) if len(asked.setting.assets) == 1 else basket()
+    inside = [z for z in (0.1, 0.3, 1.0) if ends[0] < z < ends[1]]
+    assert inside
+    for price in inside:
+        plan = found.at_price(price)
+        exact = free.solve_for(risk_price=price)
+        assert plan.urgency.risk_price == pytest.approx(price, rel=1e-8)
+        assert plan.certificate is not None
+        assert np.abs(plan.path.trades - exact.path.trades).max() <= 1e-6 * asked.setting.size
+        # E + z Std is least there: no plan of the frontier does better.
+        best = plan.expected_cost + price * plan.risk
+        assert all(best <= other.expected_cost + price * other.risk + 1e-9 * abs(best) for other in found.plans)
+    assert found.at_price(0.99 * ends[0]) is None
+    assert found.at_price(1.01 * ends[1]) is None
+
+
+def test_at_a_price_of_the_table_it_is_the_plan_of_the_table():
+    found = stock().frontier(5)
+    for plan, price in zip(found.plans[1:-1], found.table["risk_price"][1:-1], strict=True):
+        assert found.at_price(price) is plan
+        assert found.at_price(price * (1 + 1e-12)) is plan
+
+
+def test_a_problem_that_was_updated_since_leaves_the_frontier_as_it_was():
+    asked = stock()
+    found = asked.frontier(5)
+    before = found.at_price(0.5)
+    asked.update(order=ac.Order(2e6))
+    asked.solve_for(risk_price=0.5)
+    assert np.abs(found.at_price(0.5).path.trades - before.path.trades).max() <= 1e-7 * 1e6
