@@ -2,7 +2,8 @@
 The infeasibility doctor on random problems that no schedule solves, all known by construction.
 
 For every conflict: its rules, that it is minimal, the least relaxation of each rule from raw arithmetic, that the
-problem is solved with it and refused with 2% less; the same for the repair of the whole (tests/oracles/infeasible.py).
+problem is solved with it and refused with 2% less; the same for what the rule alone needs to repair everything, or
+that nothing does; the same for the joint repair, and that it asks no rule it need not (tests/oracles/infeasible.py).
 
     python benchmarks/infeasible_study.py [count=100] [seed=0]
 """

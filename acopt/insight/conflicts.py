@@ -9,21 +9,35 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from acopt.constraints.trading import AllowUnfilled
+from acopt.constraints.trading import AllowUnfilled, Monotone, NoTrade
 from acopt.errors import DataError, InfeasibleError
-from acopt.insight.relaxation import Relaxation, currency, leaving, left_words, number, outward, replacements
+from acopt.insight.relaxation import (
+    Relaxation,
+    currency,
+    farthest,
+    in_whole_shares,
+    leaving,
+    left_words,
+    number,
+    outward,
+    outward_shares,
+    replacements,
+)
 from acopt.insight.rule_rows import RuleBook, rows_of, rule_book
 from acopt.insight.words import at
 from acopt.insight.words import names as listed
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint
 from acopt.model.feasibility import check_capacity, trade_bounds
+from acopt.model.setting import Setting
 from acopt.solving.canonical import Indices
 from acopt.solving.elastic import Elastic, Rows
 
 LESS = 0.98
 """Of a repair, this part is verified not to be enough."""
 SHOWN = 3
+FIRST, BOUND, TIMING, COMPLETION = -1, 0, 1, 2
+"""The queue in which rules give way: the one preferred, bounds, times and directions, and the order itself."""
 EXACT = 1e-10
 """Room, in units of the order, with which a repair must hold: that of HiGHS."""
 
@@ -38,7 +52,7 @@ class Conflict:
     constraints : their names; "Complete" and "closed intervals" are rules that nobody writes.
     assets, intervals : labels that a proof of it involves; no intervals where the rules are about all of them.
     moments : the intervals in words.
-    relaxations : how each of them alone would repair it, in the sequence of `constraints`.
+    relaxations : how each of them alone would end it, and the whole, in the sequence of `constraints`.
     """
 
     constraints: tuple[str, ...]
@@ -52,8 +66,8 @@ class Conflict:
         where = f" ({listed(self.assets)}{when})" if len(self.assets) else ""
         one = len(self.constraints) == 1
         head = f"{' and '.join(self.constraints)}{where} cannot {'be kept' if one else 'hold together'}"
-        lines = [f"   {r.name}: {r.text}" for r in self.relaxations]
-        return "\n".join([f"{head}; {'what' if one else 'any one of these alone'} repairs it:", *lines])
+        lines = [f"   {r.name}: {r.verdict}" for r in self.relaxations]
+        return "\n".join([f"{head}; {'what' if one else 'any one of these'} ends the conflict:", *lines])
 
 
 @dataclass(frozen=True)
@@ -63,12 +77,14 @@ class Repair:
 
     Attributes
     ----------
-    relaxations : one per rule that gives way.
-    verified : whether the rules were seen to hold together with them, and not with 2% less of each.
+    relaxations : one per rule that gives way; the rules were seen to hold together with them.
+    verified : whether they were seen not to with less of each.
+    less : how much less.
     """
 
     relaxations: tuple[Relaxation, ...]
     verified: bool
+    less: str
 
 
 class Doctor:
@@ -86,6 +102,10 @@ class Doctor:
         self._elastic = book.elastic()
         self._written = {c.name: c for c in constraints}
         self._price: dict[str, Array] = {}
+        self._whole: dict[str, Relaxation | None] = {}
+        self._everything = "all linear rules" if book.left_out else "everything"
+        past = self._setting.past
+        self._open = np.abs(self._setting.remaining + (0.0 if past is None else past.sum(axis=0)))
 
     def conflicts(self) -> tuple[Conflict, ...]:
         """Return disjoint minimal conflicts, then those that appear when one rule of these is taken away."""
@@ -105,7 +125,9 @@ class Doctor:
                 rule.check(self._setting)
             except InfeasibleError as error:
                 if rule.name not in known:
-                    way = Relaxation(rule.name, np.inf, self._unit(rule.name), str(error), np.inf, ())
+                    way = Relaxation(
+                        rule.name, np.inf, self._unit(rule.name), str(error), np.inf, (), verdict=str(error)
+                    )
                     nothing = pd.Index([])
                     yield Conflict((rule.name,), nothing, nothing, (), (way,))
 
@@ -130,10 +152,10 @@ class Doctor:
             self._setting.assets[sorted(assets)],
             (labels := self._setting.grid.labels[sorted(intervals)]),
             tuple(at(label, self._setting) for label in labels),
-            tuple(self._alone(name, names) for name in names),
+            tuple(self._judged(name, names) for name in names),
         )
 
-    def _priced(self, name: str, rows: Indices) -> Array:
+    def _priced(self, name: str, rows: Indices | None) -> Array:
         """
         Size of one unit of each slack of a rule: how far it moves bounds that a conflict is about.
 
@@ -145,42 +167,112 @@ class Doctor:
         reach = self._elastic.reach(name, rows)
         return reach if reach.any() else self._elastic.reach(name)
 
-    def _alone(self, name: str, names: list[str]) -> Relaxation:
-        """Return the least by which one rule repairs its conflict alone."""
-        least = self._elastic.least(names, [name], self._price)
-        if least is not None:
-            ways = chain(self._options(name, least[name], False), self._options(name, least[name], True))
-            fits = next((way for way in ways if self._holds(self._elastic, names, way)), None)
-            if fits is not None:
-                return fits
-        return Relaxation(name, np.inf, self._unit(name), "cannot repair it alone", np.inf, ())
+    def _alone(self, name: str, names: Sequence[str], check: bool = False) -> Relaxation | None:
+        """Return the least by which one rule alone makes these hold together; on demand, pass all checks too."""
+        least = self._elastic.least(names, [name], self._prices([name]), self._most([name]))
+        if least is None:
+            return None
+        ways = chain(self._options(name, least[name], False), self._options(name, least[name], True))
+        return next((w for w in ways if self._holds(self._elastic, names, w) and (not check or self._passes(w))), None)
 
-    def repair(self, conflicts: tuple[Conflict, ...]) -> Repair | None:
-        """Let the cheapest rule of each conflict give way, all by the least sum of sizes; verify the whole."""
-        chosen, known = list[str](), list(conflicts)
+    def _judged(self, name: str, names: Sequence[str]) -> Relaxation:
+        """Return how one rule ends its conflict alone, and how the whole."""
+        way = self._alone(name, names)
+        if way is None:
+            nothing = "cannot end it alone"
+            return Relaxation(name, np.inf, self._unit(name), nothing, np.inf, (), verdict=nothing)
+        if self._holds(self._elastic, self._elastic.names, way) and self._passes(way):
+            return way.judged(way, self._everything)
+        if name not in self._whole:
+            self._whole[name] = self._alone(name, self._elastic.names, check=True)
+        return way.judged(self._whole[name], self._everything)
+
+    def repair(self, conflicts: tuple[Conflict, ...], prefer: str | None = None) -> Repair | None:
+        """
+        Let one rule of each conflict give way, all by the least sum of sizes; verify the whole.
+
+        Bounds before `Monotone` and `NoTrade`, these before completion, in each kind the smallest size;
+        a kind is left alone when those before it can repair everything. One rule may be preferred to all.
+        """
+        ranks = self._ranks(prefer)
+        if prefer is not None and prefer not in ranks:
+            raise DataError(f"prefer={prefer!r} is no rule that can give way; these are: {', '.join(ranks)}")
+        within = ({n: r for n, r in ranks.items() if r <= last} for last in sorted(set(ranks.values())))
+        able = next((few for few in within if self._enough(list(few))), {})
+        for giving in (self._chosen(conflicts, able), list(able)):
+            least = self._least(giving, ranks) if giving else None
+            found = None if least is None else self._nearest({n: s for n, s in least.items() if s.any()})
+            if found is not None:
+                return found
+        return None
+
+    def _ranks(self, prefer: str | None) -> dict[str, int]:
+        """Rules that can give way, with their places in the queue."""
+        ranks = dict[str, int]()
+        for name, rule in self._book.rules.items():
+            if rule.finished is not None:
+                ranks[name] = COMPLETION
+            elif name in self._written:
+                ranks[name] = TIMING if isinstance(self._written[name], Monotone | NoTrade) else BOUND
+        return {n: FIRST if n == prefer else r for n, r in ranks.items()}
+
+    def _chosen(self, conflicts: tuple[Conflict, ...], able: Mapping[str, int]) -> list[str]:
+        """Return one rule of each conflict, also of those that come to light; none when no single one is enough."""
+        chosen, known = [name for name, rank in able.items() if rank == FIRST], list(conflicts)
         for conflict in known:  # grows in the loop
-            if not set(conflict.constraints) & set(chosen):
-                cheapest = min((r for r in conflict.relaxations if r.rules), key=lambda r: r.size, default=None)
-                if cheapest is None:
-                    return None
-                chosen.append(cheapest.name)
+            ways = [way for way in conflict.relaxations if way.rules and way.name in able]
+            if not ways:
+                return []
+            if not any(way.name in chosen for way in ways):
+                chosen.append(min(ways, key=lambda way: (able[way.name], way.size)).name)
             new = self._another([list(c.constraints) for c in known], chosen)
             if new is not None and conflict is known[-1]:
                 known.append(self._told(new))
-        least = self._elastic.least(self._elastic.names, chosen, self._price)
-        if least is None:
-            return None
-        least = {name: slack for name, slack in least.items() if slack.any()}
+        return chosen
+
+    def _enough(self, giving: Sequence[str]) -> bool:
+        """Whether these rules can give way by so much that all hold."""
+        most = self._most(giving)
+        return self._elastic.least(self._elastic.names, giving, self._prices(giving), most) is not None
+
+    def _least(self, giving: Sequence[str], ranks: Mapping[str, int]) -> dict[str, Array] | None:
+        """
+        Return the cheapest slacks; of a later kind only those that must be, by rule and for completion by asset.
+
+        Beside a preferred rule the others give way by no more than they must when it gives way freely.
+        """
+        price, most = self._prices(giving), self._most(giving)
+        kinds = sorted({ranks[name] for name in giving}, reverse=True)
+        for rank in kinds[:-1]:
+            here = {name: price[name] * (ranks[name] == rank) for name in giving}
+            found = self._elastic.least(self._elastic.names, giving, here, most)
+            if found is None:
+                return None
+            ends = {n: found[n] if FIRST in kinds else np.where(found[n] > 0, most[n], 0.0) for n in giving}
+            most |= {n: end for n, end in ends.items() if ranks[n] == rank}
+        return self._elastic.least(self._elastic.names, giving, price, most)
+
+    def _prices(self, names: Sequence[str]) -> dict[str, Array]:
+        return {name: self._price[name] if name in self._price else self._priced(name, None) for name in names}
+
+    def _most(self, names: Sequence[str]) -> dict[str, Array]:
+        """Upper end of each slack."""
+        ends = {name: farthest(self._written[name], self._setting) for name in names if name in self._written}
+        return {name: np.full(self._book.rules[name].rows.give.shape[1], ends.get(name, np.inf)) for name in names}
+
+    def _nearest(self, least: Mapping[str, Array]) -> Repair | None:
+        """Return the repair that is nearest, else the one just outside, where 2% less is not enough."""
         nearest = self._repaired(least, strictly=False)
         if nearest is not None and nearest.verified:
             return nearest
         outside = self._repaired(least, strictly=True)
-        return outside if outside is not None and outside.verified else nearest
+        return outside if outside is not None and (outside.verified or nearest is None) else nearest
 
     def _repaired(self, least: Mapping[str, Array], strictly: bool) -> Repair | None:
         """Find the rules that take the place of those that give way, one after the other, and verify them."""
         rows = {name: self._book.rules[name].rows for name in least}
-        system = self._elastic.replaced({n: rows[n].widened(outward(s, strictly=strictly)) for n, s in least.items()})
+        given = {name: self._outward(name, slack, strictly) for name, slack in least.items()}
+        system = self._elastic.replaced({name: rows[name].widened(slack) for name, slack in given.items()})
         settled = list[Relaxation]()
         for name, slack in least.items():
             options = self._options(name, slack, strictly)
@@ -190,35 +282,63 @@ class Doctor:
             if name in self._written and fits.slack.size == 1:
                 system = system.replaced(self._rows(fits))
             settled.append(fits)
-        short = {n: rows[n].widened(LESS * outward(s, strictly=strictly)) for n, s in least.items()}
-        enough = not self._elastic.replaced(short).together(self._elastic.names)
-        return Repair(tuple(settled), enough and self._feasible(settled))
+        if not settled or not self._feasible(settled):
+            return None
+        short = {name: rows[name].widened(self._less(name, slack)) for name, slack in given.items()}
+        shares = any(self._book.rules[name].finished is not None for name in given)
+        less = "2%, or a share, less" if shares else "2% less"
+        return Repair(tuple(settled), not self._elastic.replaced(short).together(self._elastic.names), less)
 
     def _feasible(self, relaxations: Sequence[Relaxation]) -> bool:
         """Whether the problem with the new rules passes every check that a problem is put to."""
-        rules = tuple(applied(self._constraints, relaxations))
-        may_stay = any(isinstance(rule, AllowUnfilled) for rule in rules)
-        setting = replace(self._setting, complete=self._setting.complete and not may_stay)
+        rules, setting = self._changed(relaxations)
         elastic = rule_book(rules, setting).elastic()
+        return self._passes(*relaxations) and elastic.together(elastic.names, EXACT)
+
+    def _passes(self, *relaxations: Relaxation) -> bool:
+        """Whether the new rules pass the checks that need no program; nothing is asked of what nobody can change."""
+        rules, setting = self._changed(relaxations)
         try:
             for rule in rules:
                 rule.check(setting)
-            check_capacity(*trade_bounds(rules, setting), rules, setting)
+            if all(way.rules for way in relaxations):
+                check_capacity(*trade_bounds(rules, setting), rules, setting)
         except InfeasibleError:
             return False
-        return elastic.together(elastic.names, EXACT)
+        return True
+
+    def _changed(self, relaxations: Sequence[Relaxation]) -> tuple[tuple[Constraint, ...], Setting]:
+        """Return the rules after they have given way, and the setting with them."""
+        rules = tuple(applied(self._constraints, relaxations))
+        may_stay = any(isinstance(rule, AllowUnfilled) for rule in rules)
+        return rules, replace(self._setting, complete=self._setting.complete and not may_stay)
+
+    def _outward(self, name: str, slack: Array, strictly: bool) -> Array:
+        """Slacks rounded up."""
+        finished = self._book.rules[name].finished
+        if finished is None:
+            return outward(slack, strictly=strictly)
+        return outward_shares(slack, self._open[finished], strictly=strictly)
+
+    def _less(self, name: str, slack: Array) -> Array:
+        """Slacks that are not enough: 2% less, and at least one share where shares are whole."""
+        finished, less = self._book.rules[name].finished, LESS * slack
+        if finished is None:
+            return less
+        whole = in_whole_shares(self._open[finished])
+        return np.where(whole, np.maximum(np.minimum(less, slack - 1.0), 0.0), less)
 
     def _options(self, name: str, slack: Array, strictly: bool) -> Iterator[Relaxation]:
         """Yield the ways in which a rule gives way by its slack, rounded outward; the simplest first."""
-        size, unit = float(self._price[name] @ slack), self._unit(name)
-        rounded = outward(slack, strictly=strictly)
+        size, unit = float(self._prices([name])[name] @ slack), self._unit(name)
+        rounded = self._outward(name, slack, strictly)
         finished = self._book.rules[name].finished
         if finished is not None:
             left = pd.Series(0.0, self._setting.assets)
             left[finished] = rounded
             most = left.where(finished, np.inf)
             value = float(self._setting.market.prices @ left.to_numpy())
-            text = f"{left_words(left)} ({currency(value)})"
+            text = f"{left_words(left, self._open)} ({currency(value)})"
             yield Relaxation(name, value, "currency", text, size, leaving(self._constraints, name, most), rounded)
             return
         amount = float(rounded[0])

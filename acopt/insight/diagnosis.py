@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from acopt.insight.conflicts import Conflict, Doctor, Repair, applied
@@ -12,6 +13,10 @@ from acopt.insight.ray import Unbounded, endless
 from acopt.insight.rule_rows import rule_book
 from acopt.model.algebra import Constraint, Term
 from acopt.model.setting import Setting
+
+COLUMNS = [
+    "conflict", "constraint", "assets", "amount", "unit", "size", "words", "whole", "whole_words", "in_repair",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -24,8 +29,8 @@ class Diagnosis:
     feasible : whether a schedule obeys all rules; None when those left out decide.
     conflicts : minimal sets of rules that cannot hold together: disjoint ones first, then those that come
         to light when one rule of these is taken away.
-    repair : relaxations that make the problem feasible, one rule per conflict, of each conflict the one
-        whose `size` is smallest; None when there is nothing to repair, or nothing that a rule can do.
+    repair : relaxations that make the problem feasible, one rule per conflict: bounds before `Monotone` and
+        `NoTrade`, completion last, in each kind the smallest `size`; None when nothing is, or can be, repaired.
     unbounded : the direction along which the objective falls without end, or None.
     left_out : names of terms that are not linear (rules) or not quadratic (costs), about which nothing is said.
     """
@@ -36,23 +41,45 @@ class Diagnosis:
     unbounded: Unbounded | None
     left_out: tuple[str, ...]
     constraints: tuple[Constraint, ...]
+    doctor: Doctor = field(repr=False, compare=False)
 
-    def repaired(self) -> list[Constraint]:
-        """Return the constraints with the repair in place, for a new `ExecutionProblem`."""
-        if self.repair is None:
-            return list(self.constraints)
-        return applied(self.constraints, self.repair.relaxations)
+    def repaired(self, prefer: str | None = None) -> list[Constraint]:
+        """
+        Return the constraints with the repair in place, for a new `ExecutionProblem`.
+
+        Parameters
+        ----------
+        prefer : name of a rule that is to give way wherever it can, before any other.
+        """
+        repair = self.repair
+        if prefer is not None and self.conflicts:
+            repair = self.doctor.repair(self.conflicts, prefer)
+        return list(self.constraints) if repair is None else applied(self.constraints, repair.relaxations)
 
     def to_frame(self) -> pd.DataFrame:
-        """Tidy table: conflict, constraint, assets, amount, unit, size, words, in_repair."""
+        """
+        Tidy table: conflict, constraint, assets, amount, unit, size, words, whole, whole_words, in_repair.
+
+        `amount` ends the conflict; `whole` of the same rule alone repairs everything, and is NaN where none does.
+        """
         chosen = {r.name for r in self.repair.relaxations} if self.repair else set()
         rows = [
-            (j, r.name, ", ".join(map(str, c.assets)), r.amount, r.unit, r.size, r.text, r.name in chosen)
+            {
+                "conflict": j,
+                "constraint": r.name,
+                "assets": ", ".join(map(str, c.assets)),
+                "amount": r.amount,
+                "unit": r.unit,
+                "size": r.size,
+                "words": r.text,
+                "whole": np.nan if r.whole is None else r.whole.amount,
+                "whole_words": "" if r.whole is None else r.whole.text,
+                "in_repair": r.name in chosen,
+            }
             for j, c in enumerate(self.conflicts)
             for r in c.relaxations
         ]
-        columns = ["conflict", "constraint", "assets", "amount", "unit", "size", "words", "in_repair"]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame(rows, columns=COLUMNS)
 
     def __str__(self) -> str:
         aside = f"Left out, because not linear or quadratic: {', '.join(self.left_out)}." if self.left_out else ""
@@ -65,7 +92,8 @@ class Diagnosis:
         lines = [f"No schedule obeys all rules: {many} conflict{'s' if many != 1 else ''}."]
         lines += [f"{j}. {conflict}" for j, conflict in enumerate(self.conflicts, 1)]
         if self.repair:
-            proof = "2% less does not" if self.repair.verified else "not verified with 2% less"
+            less = self.repair.less
+            proof = f"{less} does not" if self.repair.verified else f"not verified with {less}"
             all_of = "the linear rules" if self.left_out else "all of it"
             lines.append(f"This repairs {all_of} ({proof}): {'; '.join(map(str, self.repair.relaxations))}")
         return "\n".join([*lines, aside] if aside else lines)
@@ -89,7 +117,7 @@ def diagnose(setting: Setting, terms: Sequence[Term], constraints: Sequence[Cons
     doctor = Doctor(book, rules)
     conflicts = doctor.conflicts()
     if conflicts:
-        return Diagnosis(False, conflicts, doctor.repair(conflicts), None, book.left_out, rules)
+        return Diagnosis(False, conflicts, doctor.repair(conflicts), None, book.left_out, rules, doctor)
     ray, conic = endless(setting, tuple(terms), rules)
     left_out = tuple(dict.fromkeys([*book.left_out, *conic]))
-    return Diagnosis(None if book.left_out else True, (), None, ray, left_out, rules)
+    return Diagnosis(None if book.left_out else True, (), None, ray, left_out, rules, doctor)

@@ -65,6 +65,18 @@ class Unbounded:
         )
 
     @property
+    def steps(self) -> tuple[str, ...]:
+        """Its four largest trades by value, without their sizes."""
+        values = self.trades.to_numpy()
+        size = np.abs(values * self.setting.market.prices)
+        cells = (divmod(int(flat), size.shape[1]) for flat in np.argsort(-size, axis=None, kind="stable")[:4])
+        return tuple(
+            f"{'buy' if values[k, i] > 0 else 'sell'} {self.trades.columns[i]} at {self.trades.index[k]}"
+            for k, i in cells
+            if values[k, i] != 0
+        )
+
+    @property
     def falling(self) -> tuple[str, ...]:
         """Costs that fall along the direction, steepest first."""
         down = sorted((slope, name) for name, slope in self.slopes.items() if slope < 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor, log10
 from typing import Any
 
@@ -19,7 +19,7 @@ from acopt.insight.words import count
 from acopt.market.labels import Array, Data
 from acopt.model.algebra import Constraint, Objective, Parameters
 from acopt.model.paths import PathAccess, Paths, Trajectory
-from acopt.model.setting import Setting
+from acopt.model.setting import Mask, Setting
 
 DIGITS = 4
 LEFT_OVER_BPS = 1000.0
@@ -46,9 +46,11 @@ class Relaxation:
     unit : the unit of the rule's `widening`; for completion, the currency left.
     text : the same in words: "maximum 0.1 -> 0.1389".
     size : how far the bound that moves most moves, as a fraction of the order (for completion: what is
-        left over the gross notional). It decides which rule the joint repair lets give way.
+        left over the gross notional). Among rules of one kind it decides which gives way in the joint repair.
     rules : what takes its place; empty where nothing can (a closed market, more than all of the volume).
     slack : the amount, for completion the shares left of each asset that must be finished.
+    whole : the least by which this rule alone repairs the whole problem; None when by no amount it does.
+    verdict : `text`, and whether it repairs everything or ends its conflict only.
     """
 
     name: str
@@ -58,6 +60,18 @@ class Relaxation:
     size: float
     rules: tuple[Constraint, ...]
     slack: Array = field(repr=False, compare=False, default_factory=lambda: np.zeros(0))
+    whole: Relaxation | None = field(repr=False, compare=False, default=None)
+    verdict: str = field(repr=False, compare=False, default="")
+
+    def judged(self, whole: Relaxation | None, everything: str) -> Relaxation:
+        """Return the relaxation of a conflict with what the same rule does for the whole problem."""
+        if whole is None:
+            verdict = f"{self.text} ends this conflict; others remain"
+        elif whole.text == self.text:
+            verdict = f"{self.text} repairs {everything}"
+        else:
+            verdict = f"{self.text} ends this conflict; {_without_field(whole.text, self.text)} repairs {everything}"
+        return replace(self, whole=whole, verdict=verdict)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.text}"
@@ -183,6 +197,30 @@ def _rounded(amount: float, digits: int, strictly: bool) -> float:
     return float(f"{steps}e{place}")
 
 
+def outward_shares(least: Array, order: Array, *, strictly: bool = False) -> Array:
+    """
+    Round shares that are left up: to whole shares where the order is in whole shares, else to four digits.
+
+    Never beyond the order, unless the least already is (floors that overfill it).
+    """
+    near = np.where(np.abs(least - np.round(least)) <= 1e-9 * least, np.round(least), np.ceil(least))
+    whole = np.ceil(least * (1 + 1e-7)) if strictly else near
+    up = np.where(in_whole_shares(order), whole, outward(least, strictly=strictly))
+    return np.asarray(np.where(least <= order * (1 + 1e-9), np.minimum(up, order), up))
+
+
+def in_whole_shares(order: Array) -> Mask:
+    """Whether the order of an asset is a whole number of shares."""
+    return np.asarray((order > 0) & (order == np.round(order)))
+
+
+def farthest(rule: Constraint, setting: Setting) -> float:
+    """Return by how much a rule can give way at most: nobody trades more than all of the volume."""
+    if type(rule) is not Participation or rule.minimum is not None:
+        return np.inf
+    return 100.0 * (1.0 - float(setting.coefficient(rule.maximum, f"{rule.name} maximum", sign="nonnegative").max()))
+
+
 def replacements(rule: Constraint, amount: float, setting: Setting) -> Iterator[tuple[str, Constraint]]:
     """Yield words and rules with the amount given way, simplest first; some may be impossible (`DataError`)."""
     if isinstance(rule, Neutral):
@@ -223,10 +261,20 @@ def currency(value: float) -> str:
     return number(value)
 
 
-def left_words(left: pd.Series) -> str:
-    """Say what is left, asset by asset."""
-    shown = [f"{number(shares)} {label}" for label, shares in left[left > 0].items()]
+def left_words(left: pd.Series, order: Array) -> str:
+    """Say what is left, asset by asset, of what is to be traded."""
+    shown = [
+        f"all of {label}" if shares == whole else f"{number(shares)} {label}"
+        for (label, shares), whole in zip(left.items(), order, strict=True)
+        if shares > 0
+    ]
     return f"leave {', '.join(shown[:5])}" + (f" and of {len(shown) - 5} more" if len(shown) > 5 else "")
+
+
+def _without_field(text: str, other: str) -> str:
+    """Leave out the name of the field when the other text already says it."""
+    field, _, rest = text.partition(" ")
+    return rest if " -> " in rest and ", " not in rest and other.startswith(f"{field} ") else text
 
 
 def _moved(value: Any, by: float, field: str) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import brentq, minimize_scalar
 
-from acopt.errors import DataError, ModelError
+from acopt.errors import DataError, ModelError, SolverError
 from acopt.market.grid import TimeGrid
 from acopt.model.algebra import Term
 from acopt.model.frames import time_of_fraction
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from acopt.model.problem import ExecutionProblem
 
 DECADES = 10
+FAR = (DECADES, 8, 6)
 STEP = np.log(10.0)
 ACCURACY = 1e-7
 NO_RISK, NO_VARIANCE = 1e-6, 1e-12
@@ -132,6 +133,16 @@ def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
             cost += abs((1.0 if t.weight is None else t.weight) * (value - t.cost.constant(setting)))
     cost = cost or 1e-4 * setting.gross
     return cost / variance if cost > 0 and variance > 0 else 1.0
+
+
+def least_risky(problem: ExecutionProblem, risk: str, centre: float) -> Schedule:
+    """Solve at a risk aversion beyond which nothing changes: the largest of some that can still be certified."""
+    for decades in FAR[:-1]:
+        try:
+            return problem.solve_at(risk, centre * 10.0**decades)
+        except SolverError:
+            continue
+    return problem.solve_at(risk, centre * 10.0 ** FAR[-1])
 
 
 def _last_moment(setting: Setting) -> Trajectory:
@@ -281,7 +292,7 @@ class _Search:
         return bool(bottom.fun <= 0)
 
     def _far(self) -> Schedule:
-        return self.problem.solve_at(self.risk, float(np.exp(self.centre + DECADES * STEP)))
+        return least_risky(self.problem, self.risk, float(np.exp(self.centre)))
 
 
 def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, float]:

@@ -16,7 +16,7 @@ from acopt.market.labels import Array
 from acopt.model.algebra import Cost
 from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
-from acopt.model.feasibility import bounding
+from acopt.model.feasibility import bounding, diagnosed
 from acopt.model.multipliers import SIZES, Multipliers
 from acopt.model.paths import Trajectory, twap
 from acopt.model.schedule import COMPLETE, Certificate, Pricing, Schedule, term_weight, unit_size, violations
@@ -122,7 +122,7 @@ class Solver:
             if isinstance(found, Candidate):
                 yield found, primary, program.row_constraint
             else:
-                self._verify_claim(program, engine, primary, state)
+                self._verify_claim(program, engine, state)
         if solver != "auto" or not fallback:
             return
         whole = Engine(program, primary, theta, definitions=False)
@@ -235,7 +235,7 @@ class Solver:
             names.update(bounding(state.constraints, state.setting, k, i))
         return sorted(names)
 
-    def _verify_claim(self, program: CanonicalProgram, engine: Engine, primary: Indices, state: State) -> None:
+    def _verify_claim(self, program: CanonicalProgram, engine: Engine, state: State) -> None:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
         conflict = engine.infeasible_rows()
         if conflict is not None:
@@ -244,21 +244,12 @@ class Solver:
                 f"no schedule obeys all constraints together: {', '.join(names)} conflict "
                 "(each may be possible on its own)"
             )
-        ray = engine.unbounded_ray()
-        if ray is not None:
-            setting = state.setting
-            n, m = setting.shape
-            move = np.diff(ray[primary].reshape((n + 1, m), order="F"), axis=0)
-            size = np.abs(move) * setting.market.prices
-            order = np.argsort(-size, axis=None)[:4]
-            parts = []
-            for flat in order:
-                k, i = divmod(int(flat), m)
-                if size[k, i] > 1e-6 * size.max(initial=1e-300):
-                    side = "buy" if move[k, i] > 0 else "sell"
-                    parts.append(f"{side} {setting.assets[i]} at {setting.grid.labels[k]}")
+        if engine.unbounded_ray() is not None:
+            # Of many directions, the one that the diagnosis speaks of.
+            ray = diagnosed(state.setting, state.terms, state.constraints).unbounded
+            steps = () if ray is None else ray.steps
             raise UnboundedError(
-                f"the objective falls without end along: {', '.join(parts) or 'a direction of the custom terms'}; "
+                f"the objective falls without end along: {', '.join(steps) or 'a direction of the custom terms'}; "
                 "nothing that grows (impact, risk, a cap) stops it"
             )
 

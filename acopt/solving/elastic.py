@@ -119,7 +119,11 @@ class Elastic:
         return kept
 
     def least(
-        self, names: Sequence[str], giving: Sequence[str], price: Mapping[str, Array] | None = None
+        self,
+        names: Sequence[str],
+        giving: Sequence[str],
+        price: Mapping[str, Array] | None = None,
+        most: Mapping[str, Array] | None = None,
     ) -> dict[str, Array] | None:
         """
         Return the cheapest slacks of the giving rules with which all the named rules hold; None when none do.
@@ -128,9 +132,10 @@ class Elastic:
         ----------
         names, giving : rules that must hold, and those of them that may give way.
         price : of a unit of each slack, by rule; by default, how far it moves the row that it moves most.
+        most : upper end of each slack, by rule; none by default.
         """
         program = self._program(names)
-        blocks, prices, unit = [], [], []
+        blocks, prices, unit, ends = [], [], [], []
         for name in giving:
             rule = self._scaled(name)
             rows = np.arange(len(program.soft))[program.place[name]]
@@ -138,14 +143,15 @@ class Elastic:
             blocks.append(sp.coo_array((give.data, (rows[give.row], give.col)), (len(program.soft), give.shape[1])))
             prices.append((self.reach(name) if price is None else price[name]) * rule.slack)
             unit.append(rule.slack)
-        slack, cost = sp.csr_array(sp.hstack(blocks)), np.concatenate(prices)
+            ends.append(np.full(len(rule.slack), np.inf) if most is None else most[name] / rule.slack)
+        slack, cost, top = sp.csr_array(sp.hstack(blocks)), np.concatenate(prices), np.concatenate(ends)
         # Rules are said to hold together with a little room; without it none may be left.
-        answer = program.solve(slack, cost) or program.solve(slack, cost, SIGNIFICANT * program.soft)
+        answer = program.solve(slack, cost, most=top) or program.solve(slack, cost, SIGNIFICANT * program.soft, top)
         if answer is None:
             return None
-        ends = np.cumsum([len(u) for u in unit])[:-1]
         found = np.where(answer.slack * cost <= SIGNIFICANT, 0.0, answer.slack)
-        return {n: s * u for n, s, u in zip(giving, np.split(found, ends), unit, strict=True)}
+        parts = np.split(found, np.cumsum([len(u) for u in unit])[:-1])
+        return {n: s * u for n, s, u in zip(giving, parts, unit, strict=True)}
 
     def reach(self, name: str, rows: Indices | None = None) -> Array:
         """How far one unit of each slack of a rule moves the row that it moves most, in units of the order."""
@@ -212,8 +218,10 @@ class _Program:
         free = np.full(self._rows.shape[1] - len(fixed), np.nan)
         self._fixed = np.concatenate([fixed, free])
 
-    def solve(self, slack: sp.csr_array, cost: Array, room: Array | float = 0.0) -> _Answer | None:
-        """Minimise cost's subject to l - S s - room <= A z <= u + S s + room, s >= 0; None when infeasible."""
+    def solve(
+        self, slack: sp.csr_array, cost: Array, room: Array | float = 0.0, most: Array | float = np.inf
+    ) -> _Answer | None:
+        """Minimise cost's subject to l - S s - room <= A z <= u + S s + room, 0 <= s <= most; None when infeasible."""
         lower, upper, k = self._lower - room, self._upper + room, len(cost)
         exact = (np.diff(slack.indptr) == 0) & (lower == upper)
         above, below = np.flatnonzero(np.isfinite(upper) & ~exact), np.flatnonzero(np.isfinite(lower) & ~exact)
@@ -222,7 +230,7 @@ class _Program:
         equal = sp.csr_array(sp.hstack([self._rows[exact], sp.csr_array((int(exact.sum()), k))]))
         open_column = np.isnan(self._fixed)
         low = np.concatenate([np.where(open_column, -np.inf, self._fixed), np.zeros(k)])
-        high = np.concatenate([np.where(open_column, np.inf, self._fixed), np.full(k, np.inf)])
+        high = np.concatenate([np.where(open_column, np.inf, self._fixed), np.full(k, most)])
         result = solve_linear(
             np.concatenate([np.zeros(len(self._fixed)), cost]),
             (at_most, np.concatenate([upper[above], -lower[below]])),

@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from acopt.errors import DataError
 from acopt.insight.strategies import Plan, max_participation, time_done
 from acopt.insight.words import clock
-from acopt.model.dials import reference_aversion, risk_term
+from acopt.model.dials import least_risky, reference_aversion, risk_term
 from acopt.model.schedule import FINISHED, Schedule
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _range(problem: ExecutionProblem, risk: str) -> tuple[float, float]:
     def deviation(weight: float) -> float:
         return _deviation(problem.solve_at(risk, weight), risk)
 
-    most, least = deviation(0.0), deviation(centre * 10.0**DECADES)
+    most, least = deviation(0.0), _deviation(least_risky(problem, risk, centre), risk)
     low = high = centre
     for _ in range(DECADES):
         if deviation(low) >= most - EDGE * (most - least):

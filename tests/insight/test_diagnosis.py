@@ -80,9 +80,9 @@ class TestWords:
         text = str(refusal([ac.Participation(0.10)]).diagnosis)
         assert text.splitlines() == [
             "No schedule obeys all rules: 1 conflict.",
-            "1. Participation and Complete (JPM) cannot hold together; any one of these alone repairs it:",
-            "   Participation: maximum 0.1 -> 0.13889",
-            "   Complete: leave 70,000 JPM (7M)",
+            "1. Participation and Complete (JPM) cannot hold together; any one of these ends the conflict:",
+            "   Participation: maximum 0.1 -> 0.13889 repairs everything",
+            "   Complete: leave 70,000 JPM (7M) repairs everything",
             "This repairs all of it (2% less does not): Participation: maximum 0.1 -> 0.13889",
         ]
 
@@ -91,6 +91,8 @@ class TestWords:
         assert frame["constraint"].tolist() == ["Participation", "Complete"]
         assert frame["unit"].tolist() == ["participation point", "currency"]
         np.testing.assert_allclose(frame["amount"], [3.889, 7e6])
+        np.testing.assert_allclose(frame["whole"], [3.889, 7e6])
+        assert frame["whole_words"].tolist() == frame["words"].tolist()
         assert frame["in_repair"].tolist() == [True, False]
 
 
@@ -132,7 +134,8 @@ class TestConflicts:
         volume = pd.DataFrame(100_000.0, index=GRID.labels, columns=["JPM", "BAC"])
         volume.iloc[:17] = 0.0
         found = refusal([ac.Participation(0.10)], volume=volume).diagnosis
-        assert words(found)["Participation", "Complete"]["Participation"] == "cannot repair it alone"
+        assert words(found)["Participation", "Complete"]["Participation"] == "cannot end it alone"
+        assert found.conflicts[0].relaxations[0].whole is None
         assert [r.name for r in found.repair.relaxations] == ["Complete"]
         plan = two(found.repaired(), volume=volume).solve()
         assert plan.remaining["JPM"].iloc[-1] == pytest.approx(240_000.0)
@@ -160,6 +163,9 @@ class TestConflicts:
         found = refusal([Stubborn(0.5, name="stubborn")]).diagnosis
         assert words(found) == {("stubborn",): {"stubborn": "not on a Friday"}}
         assert found.repair is None
+        found = refusal([Stubborn(0.5, name="stubborn"), ac.Participation(0.1)]).diagnosis
+        assert [r.whole for c in found.conflicts for r in c.relaxations] == [None, None, None]
+        assert found.repair is None
 
     def test_unfilled_assets_by_name(self):
         """Only BAC may be left; the repair of last resort lets JPM go too, and prices it the same."""
@@ -183,6 +189,172 @@ class TestConflicts:
         later = problem.with_history(np.zeros((4, 2)))
         assert "closed intervals" not in rule_book(later.constraints, later.setting).rules
         assert later.diagnose().feasible
+
+
+class TestTheWhole:
+    """JPM needs 13.89% of all day; BAC, which pauses for half of it, 200,000 of 9 x 100,000: 22.2222%."""
+
+    PAUSE = ac.NoTrade(during=(0.0, 0.5), assets="BAC", name="late start")
+
+    @pytest.fixture
+    def found(self):
+        return refusal([ac.Participation(0.10), self.PAUSE, ac.Monotone()], bac=-200_000.0).diagnosis
+
+    def test_what_ends_a_conflict_need_not_repair_everything(self, found):
+        cap, complete = found.conflicts[0].relaxations
+        assert found.conflicts[0].constraints == ("Participation", "Complete")
+        assert cap.verdict == "maximum 0.1 -> 0.13889 ends this conflict; 0.1 -> 0.2223 repairs everything"
+        assert cap.whole.text == "maximum 0.1 -> 0.2223"
+        assert complete.verdict == (
+            "leave 70,000 JPM, 20,000 BAC (7.6M) ends this conflict; "
+            "leave 70,000 JPM, 110,000 BAC (10.3M) repairs everything"
+        )
+        assert cap.verdict in str(found)
+        table = found.to_frame()
+        np.testing.assert_allclose(table["whole"], [12.23, 10.3e6], rtol=1e-3)
+        assert table["whole_words"].iloc[0] == "maximum 0.1 -> 0.2223"
+
+    def test_it_does_and_less_does_not(self, found):
+        cap, complete = (r.whole for r in found.conflicts[0].relaxations)
+        rest = [self.PAUSE, ac.Monotone()]
+        two([*cap.rules, *rest], bac=-200_000.0).solve()
+        refusal([ac.Participation(0.1 + 0.98 * 0.01 * cap.amount), *rest], bac=-200_000.0)
+        two([ac.Participation(0.1), *rest, *complete.rules], bac=-200_000.0).solve()
+        less = LeaveAtMost(shares=pd.Series(0.98 * complete.slack, ["JPM", "BAC"]))
+        refusal([ac.Participation(0.1), *rest, ac.AllowUnfilled(10.0), less], bac=-200_000.0)
+
+    def test_others_remain(self):
+        rules = [ac.Participation(0.10, assets="JPM", name="cap"), ac.DollarNeutral(1e6, during=(0.0, 0.5))]
+        found = refusal(rules, bac=-200_000.0).diagnosis
+        told = {r.name: r for c in found.conflicts for r in c.relaxations}
+        assert told["DollarNeutral"].whole is None
+        assert told["DollarNeutral"].verdict == "tolerance 1M -> 19M ends this conflict; others remain"
+        assert told["cap"].verdict.endswith("ends this conflict; others remain")
+        assert found.to_frame()["whole"].isna().all()
+
+    def test_with_cones_it_speaks_of_linear_rules(self):
+        cone = ac.CustomConstraint(lambda p: cp.norm(p.asset("JPM").trades) <= 10.0, name="cone")
+        text = str(refusal([cone, ac.Participation(0.1)]).diagnosis)
+        assert "maximum 0.1 -> 0.13889 repairs all linear rules" in text
+
+
+class TestPreference:
+    def test_shares_are_left_last(self):
+        """A cap of 0.1% is 138.89 times too low: it moves by 5.5% of the order an interval; leaving is 99%."""
+        found = refusal([ac.Participation(0.001), ac.Monotone()]).diagnosis
+        assert [r.name for r in found.repair.relaxations] == ["Participation"]
+        # 250,000 shares of 1e9 a day: the cap would move by 11 orders, leaving by the thousandth part of one.
+        rules = [ac.Participation(0.1, during=(0.0, 0.5)), ac.TradeSize(-9_000.0, 9_000.0, during=(0.5, 1.0))]
+        found = refusal(rules, jpm=81_000.0 + 9e6 + 9.0, volume=1e7).diagnosis
+        assert "Complete" not in {r.name for r in found.repair.relaxations}
+
+    def test_a_tiny_shortfall_is_no_reason_to_leave_a_share(self):
+        """Cash ends at 250,000 x 100 - 0.001; a bound that is missed by so little moves by so little."""
+        rules = [ac.TradeSize(-13_888.0, 13_888.0)]
+        found = refusal(rules, jpm=250_000.0).diagnosis
+        assert words(found)["TradeSize", "Complete"]["Complete"] == "leave 16 JPM (1.6k)"
+        assert [r.name for r in found.repair.relaxations] == ["TradeSize"]
+
+    def test_times_and_directions_after_bounds(self):
+        """Cheap to trade 500 early, dear to let the stock stay: the bound gives way all the same."""
+        pause = ac.NoTrade(during=(0.0, 0.5), assets="JPM", name="pause")
+        deadline = ac.HoldingBounds(upper=100_000.0, during=(8 / 18, 0.5), assets="JPM", name="deadline")
+        found = refusal([pause, deadline]).diagnosis
+        sizes = {r.name: r.size for r in found.conflicts[0].relaxations}
+        assert sizes["pause"] < sizes["deadline"]
+        assert [r.name for r in found.repair.relaxations] == ["deadline"]
+        two(found.repaired()).solve()
+
+    def test_times_and_directions_before_shares(self):
+        """What must be done early is a matter of the data; a pause gives way, the order does not."""
+        volume = pd.DataFrame(100_000.0, index=GRID.labels, columns=["JPM", "BAC"])
+        volume.iloc[9:] = 0.0
+        pause = ac.NoTrade(during=(0.0, 0.5), assets="JPM", name="pause")
+        found = refusal([pause], volume=volume).diagnosis
+        assert [r.name for r in found.repair.relaxations] == ["pause"]
+        two(found.repaired(), volume=volume).solve()
+
+    def test_only_the_asset_that_must_be_left_is(self):
+        """JPM trades in one interval, all of its 100,000 shares; BAC's cap has room, so none of BAC is left."""
+        volume = pd.DataFrame(100_000.0, index=GRID.labels, columns=["JPM", "BAC"])
+        volume.iloc[:17, 0] = 0.0
+        caps = [ac.Participation(0.5, assets="JPM", name="cap"), ac.TradeSize(-9e3, 9e3, assets="BAC", name="small")]
+        found = refusal(caps, jpm=25e6, bac=170_000.0, volume=volume).diagnosis
+        by = {r.name: r for r in found.repair.relaxations}
+        assert set(by) == {"small", "Complete"}
+        np.testing.assert_allclose(by["Complete"].slack, [24.95e6, 0.0])
+        assert found.repair.verified
+        two(found.repaired(), jpm=25e6, bac=170_000.0, volume=volume).solve()
+
+    def test_bounds_that_can_only_together(self):
+        """1.2M of 1.8M: all of the volume of one half of the day is 900,000, with 90,000 in the other."""
+        caps = [ac.Participation(0.1, during=(0.0, 0.5), name="early")]
+        caps.append(ac.Participation(0.1, during=(0.5, 1.0), name="late"))
+        found = refusal(caps, jpm=1.2e6).diagnosis
+        assert {r.name for r in found.repair.relaxations} == {"early", "late"}
+        assert found.repair.verified
+        two(found.repaired(), jpm=1.2e6).solve()
+
+    def test_one_may_be_preferred(self):
+        rules = [ac.Participation(0.10), ac.Monotone()]
+        found = refusal(rules).diagnosis
+        assert [c.name for c in found.repaired(prefer="Participation")] == ["Participation", "Monotone"]
+        left = found.repaired(prefer="Complete")
+        assert left[:2] == rules
+        assert two(left).solve().remaining["JPM"].iloc[-1] == pytest.approx(70_000.0)
+        with pytest.raises(ac.DataError, match="prefer='Momentum' is no rule that can give way; these are: Partici"):
+            found.repaired(prefer="Momentum")
+        fine = two([ac.Participation(0.5)]).diagnose()
+        assert fine.repaired(prefer="Complete") == list(fine.constraints)
+
+    def test_beside_a_preferred_rule_the_others_do_the_least(self):
+        """With the pause wide open BAC needs 200,000 / 18 and JPM 13.89%: that is all that the cap gives."""
+        rules = [ac.Participation(0.10), ac.NoTrade(during=(0.0, 4 / 18), assets="BAC", name="late start")]
+        found = refusal(rules, bac=-200_000.0).diagnosis
+        cap, pause = found.repaired(prefer="late start")
+        assert cap.maximum == pytest.approx(0.13889, rel=1e-4)
+        # 14 intervals at 13,889 leave 5,554 for the other four, although a little more of the cap would do.
+        assert pause.by == pytest.approx((200_000.0 - 14 * 13_889.0) / 4, rel=2e-3)
+        two([cap, pause], bac=-200_000.0).solve()
+
+
+class TestSharesLeft:
+    @pytest.mark.parametrize(("shares", "value"), [(117_103.0, "11.7103M"), (117_103.5, "11.71035M")])
+    def test_never_more_than_the_order(self, shares, value):
+        found = refusal([ac.TradeSize(-0.0, 0.0, assets="JPM")], jpm=shares).diagnosis
+        assert words(found)["TradeSize", "Complete"]["Complete"] == f"leave all of JPM ({value})"
+
+    @pytest.mark.parametrize("sign", [1.0, -1.0])
+    def test_whole_shares_up(self, sign):
+        """18 x 1,000.3 of 20,000 leaves 1,994.6; of 20,000.5 it leaves 1,995.1."""
+        cap = ac.TradeSize(-1_000.3, 1_000.3, assets="JPM")
+        found = refusal([cap], jpm=sign * 20_000.0).diagnosis
+        assert words(found)["TradeSize", "Complete"]["Complete"] == "leave 1,995 JPM (199.5k)"
+        found = refusal([cap], jpm=sign * 20_000.5).diagnosis
+        assert words(found)["TradeSize", "Complete"]["Complete"] == "leave 1,996 JPM (199.6k)"
+        assert found.repaired(prefer="Complete")[-1].shares["JPM"] == pytest.approx(1_996.0)
+
+    def test_a_part_of_a_share_is_a_share_and_one_less_is_refused(self):
+        cap = ac.TradeSize(-100.01, 100.01, assets="JPM")
+        found = refusal([cap], jpm=1_803.0).diagnosis
+        assert words(found)["TradeSize", "Complete"]["Complete"] == "leave 3 JPM (300)"
+        repair = found.doctor.repair(found.conflicts, "Complete")
+        assert (repair.verified, repair.less) == (True, "2%, or a share, less")
+        two(found.repaired(prefer="Complete"), jpm=1_803.0).solve()
+        refusal([cap, ac.AllowUnfilled(1.0), LeaveAtMost(shares=2.0)], jpm=1_803.0)
+
+    def test_of_what_is_open_when_part_is_done(self):
+        problem = two([ac.NoTrade(during=(4 / 18, 1.0), assets="JPM", name="stop")], jpm=180_000.0)
+        assert problem.diagnose().feasible
+        with pytest.raises(ac.InfeasibleError) as caught:
+            problem.with_history(np.tile([-10_000.0, 0.0], (4, 1)))
+        told = words(caught.value.diagnosis)["stop", "Complete"]["Complete"]
+        assert told == "leave all of JPM (14M)"
+
+    def test_floors_that_overfill_may_exceed_it(self):
+        floor = ac.TradeSize(upper=-1_000.0, assets="JPM", name="floor")
+        found = refusal([floor], jpm=5_000.0).diagnosis
+        assert words(found)["floor", "Complete"]["Complete"] == "leave 13,000 JPM (1.3M)"
 
 
 class TestEntries:
@@ -225,6 +397,15 @@ class TestEntries:
         assert any("error.diagnosis" in note for note in error.__notes__)
         error.about(lambda: pytest.fail("the first problem is the one that is meant"))
         assert len(error.__notes__) == 1
+
+    def test_the_message_is_about_the_asset_that_is_shortest(self):
+        """JPM lacks 70,000 of 250,000; BAC 20,000 of 40,000, which is more of it."""
+        caps = ac.TradeSize({"JPM": -10_000.0, "BAC": -1_000.0}, {"JPM": 10_000.0, "BAC": 20_000 / 18})
+        assert str(refusal([caps], bac=-40_000.0)).startswith("BAC (and 1 more): caps sum to 20,000 of 40,000 shares")
+        assert str(refusal([caps], bac=-20_000.0)).startswith("JPM: caps sum to 180,000 of 250,000 shares")
+        floor = ac.TradeSize(lower=5.0, assets="BAC", name="floor")
+        told = str(refusal([ac.Participation(0.1), floor]))
+        assert told.startswith("BAC (and 1 more): floors sum to 90 shares, the order is 0 ")
 
     def test_an_error_travels_without_its_problem(self):
         error = pickle.loads(pickle.dumps(refusal([ac.Participation(0.10)])))  # noqa: S301
@@ -294,6 +475,16 @@ class TestUnbounded:
         assert ray.falling == ("Alpha",)
         assert "Alpha lacks a counterweight" in str(error.diagnosis)
         assert "TemporaryImpact" in str(ray)
+
+    @pytest.mark.parametrize("cost", [COST, ac.Alpha({"JPM": 1.0, "BAC": 0.5})])
+    def test_the_message_names_the_same_trades(self, cost):
+        error = refusal([], cost=cost)
+        trades = error.diagnosis.unbounded.trades
+        moves = [(k, a, trades.loc[k, a]) for k in trades.index for a in trades.columns if trades.loc[k, a]]
+        told = {f"{'buy' if v > 0 else 'sell'} {a} at {k}" for k, a, v in moves}
+        said = str(error).split("along: ")[1].split(";")[0].split(", ")
+        assert set(said) == told
+        assert len(said) == 2
 
     def test_slopes_carry_their_weights(self):
         cost = 3.0 * ac.Alpha({"JPM": 1.0, "BAC": 0.0}) + 2.0 * ac.SpreadCost({"JPM": 0.01, "BAC": 0.01})

@@ -278,7 +278,7 @@ CASES = {
     "caps too small": (
         lambda: solve(rules=[ac.Participation(1e-3)]),
         InfeasibleError,
-        ["A: caps sum to 500 of 9,000 shares", "Participation"],
+        ["A (and 1 more): caps sum to 500 of 9,000 shares", "Participation"],
     ),
     "net order outside": (
         lambda: solve(rules=[ac.DollarNeutral(0.05)]),

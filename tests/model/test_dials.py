@@ -8,6 +8,7 @@ from scipy.optimize import minimize_scalar
 
 import acopt as ac
 from acopt.analytic.almgren_chriss import AlmgrenChriss
+from acopt.model.dials import reference_aversion
 
 NAMES = ["A", "B"]
 DIALS = ("risk_price", "risk_bps", "cost_bps", "half_life", "finish", "pov")
@@ -317,3 +318,19 @@ def test_a_small_price_of_tracking_is_not_overpaid():
     costs = ac.TemporaryImpact() + ac.SpreadCost() + ac.TrackingRisk(ac.VWAP())
     plan = ac.ExecutionProblem(ac.Order(1e5), market, costs).solve_for(risk_price=1e-5)
     assert plan.urgency.risk_price == pytest.approx(1e-5, rel=1e-5)
+
+
+def test_an_aversion_too_large_to_certify_is_stepped_back_from(monkeypatch):
+    problem = day(ac.TimeGrid.session("2019-05-14", "30min"))
+    solve, asked = ac.ExecutionProblem.solve_at, []
+
+    def at(self, term, weight):
+        asked.append(weight)
+        if weight > 1e9 * reference_aversion(problem, "TimingRisk"):
+            raise ac.SolverError("beyond the arithmetic")
+        return solve(self, term, weight)
+
+    monkeypatch.setattr(ac.ExecutionProblem, "solve_at", at)
+    frontier = problem.frontier(3)
+    assert len(frontier.plans) == 3
+    assert max(asked) > 1e9 * reference_aversion(problem, "TimingRisk")

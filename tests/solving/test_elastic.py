@@ -83,6 +83,15 @@ class TestLeast:
         found = system.least(system.names, ["both"], {"both": np.array([3.0, 1.0])})["both"]
         np.testing.assert_allclose(found, [0.0, 2.0], atol=1e-9)
 
+    def test_a_slack_has_an_end(self):
+        """As before, but y may move by half only: x does the rest; with too little in both, nothing does."""
+        both = rows([[1, 0], [0, 1]], -OPEN, 1, np.eye(2))
+        system = Elastic(*free(2), {"sum": rows([1, 1], 4, OPEN), "both": both})
+        price = {"both": np.array([3.0, 1.0])}
+        found = system.least(system.names, ["both"], price, {"both": np.array([OPEN, 0.5])})["both"]
+        np.testing.assert_allclose(found, [1.5, 0.5], atol=1e-9)
+        assert system.least(system.names, ["both"], price, {"both": np.array([1.0, 0.5])}) is None
+
     def test_what_gives_way_by_the_least_holds(self):
         rules = {"low": rows([1.0], 3, OPEN), "high": rows([1.0], -OPEN, 1)}
         system = Elastic(*free(1), rules)
