@@ -102,6 +102,13 @@ class RoundedSchedule(Schedule):
 
     rounding: Rounding
 
+    @property
+    def proof(self) -> str:
+        """How far from the best schedule in lots it can be."""
+        found = self.rounding
+        asked = "" if found.proven else f" ({found.accepted:.2g} was asked)"
+        return f"in lots: within {found.gap:.2g} of the best in lots{asked}"
+
 
 def round_lots(schedule: Schedule, lot: Data, *, tolerance: float = 1e-6, time_limit: float = 20.0) -> RoundedSchedule:
     """

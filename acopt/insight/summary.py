@@ -273,12 +273,7 @@ def _assumed(schedule: Schedule) -> Iterator[Line]:
 
 
 def _proof(schedule: Schedule) -> Iterator[Line]:
-    if isinstance(schedule, RoundedSchedule):
-        found = schedule.rounding
-        asked = "" if found.proven else f" ({found.accepted:.2g} was asked)"
-        yield "proof", f"in lots: within {found.gap:.2g} of the best in lots{asked}"
-    else:
-        yield "proof", "not optimised" if schedule.certificate is None else str(schedule.certificate)
+    yield "proof", schedule.proof
 
 
 def once(lines: Iterable[tuple[str, T]]) -> Iterator[tuple[str, T]]:

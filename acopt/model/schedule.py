@@ -281,12 +281,16 @@ class Schedule(Frames):
 
         return write_text(Path(path), self.to_frame().to_csv(index=False))
 
+    @property
+    def proof(self) -> str:
+        """What is proven about it, in words."""
+        return "not optimised" if self.certificate is None else str(self.certificate)
+
     def __repr__(self) -> str:
         n, m = self.setting.shape
-        proof = "not optimised" if self.certificate is None else str(self.certificate)
         return (
             f"Schedule({self.name!r}: {m} asset{'s' if m != 1 else ''} x {n} intervals, "
-            f"cost {self.bps(self.expected_cost):.4g} bps, risk {self.bps(self.risk):.4g} bps; {proof})"
+            f"cost {self.bps(self.expected_cost):.4g} bps, risk {self.bps(self.risk):.4g} bps; {self.proof})"
         )
 
 

@@ -201,6 +201,14 @@ def test_odd_shares_go_with_one_trade_and_totals_are_exact(side):
     assert "odd shares of 1 asset" in str(rounded.rounding)
 
 
+def test_a_rounded_schedule_says_what_is_proven_of_it():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 4), 20.0, covariance=0.2)
+    plan = ac.ExecutionProblem(ac.Order(1_230.0), market, ac.TemporaryImpact(1e-5) + 1e-4 * ac.TimingRisk()).solve()
+    rounded = plan.round_lots(100)
+    assert f"in lots: within {rounded.rounding.gap:.2g} of the best in lots" in repr(rounded)
+    assert "not optimised" in repr(plan.problem.evaluate(rounded))
+
+
 def test_the_side_of_the_order_does_not_matter():
     sold, bought = (single(side * 12_345).solve().round_lots(100, tolerance=SHARP) for side in (1, -1))
     assert sold.objective == pytest.approx(bought.objective, rel=1e-12)
