@@ -12,7 +12,8 @@ import numpy as np
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Constraint, Parameters
-from acopt.model.paths import PathAccess, Paths, Trajectory, answering, check_own_variables, twap
+from acopt.model.functions import answering, check_own_variables
+from acopt.model.paths import PathAccess, Paths, Trajectory, twap
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from cvxpy.atoms.affine.wraps import nonneg_wrap
 from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array
 from acopt.model.algebra import Cost, Kind, Parameters
-from acopt.model.paths import PathAccess, Paths, Trajectory, answering, check_own_variables
+from acopt.model.functions import answering, check_own_variables
+from acopt.model.paths import PathAccess, Paths, Trajectory
 from acopt.model.setting import Setting
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -12,34 +10,13 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
-from acopt.errors import DataError, ModelError
+from acopt.errors import DataError
 from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
 from acopt.model.benchmarks import spread_out, tradable
 from acopt.model.setting import Setting
 
-FAILURES = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    cp.error.DCPError,
-)
-"""What a user's function may raise when its formula is wrong; beside them, the plain `Exception` of CVXPY."""
 ROWS_AT_EDGES = ("remaining", "holdings")
-
-
-@contextmanager
-def answering(name: str) -> Iterator[None]:
-    """Say which term's function failed, and why."""
-    try:
-        yield
-    except Exception as error:
-        if not isinstance(error, FAILURES) and type(error) is not Exception:
-            raise
-        raise ModelError(f"{name}: the function failed on the paths: {error}") from error
 
 
 class PathAccess(ABC):
@@ -393,16 +370,6 @@ def row_products(x: cp.Expression, matrices: cp.Expression) -> cp.Expression:
     repeat = np.kron(np.eye(m), np.ones((1, r)))
     gather = np.kron(np.ones((m, 1)), np.eye(r))
     return scaled(matrices, x @ repeat) @ gather
-
-
-def check_own_variables(expression: Any, path: Paths, name: str) -> None:
-    """Demand that an expression is about this problem's paths and nothing else."""
-    own = {path.variable.id} | {v.id for c in path.definitions for v in c.variables()}
-    foreign = [v for v in expression.variables() if v.id not in own]
-    if foreign:
-        raise ModelError(f"{name} uses the variable {foreign[0].name()}, which is not of this problem's paths")
-    if not expression.variables():
-        raise ModelError(f"{name} does not depend on the schedule: use the paths that the function is given")
 
 
 def twap(setting: Setting) -> Trajectory:
