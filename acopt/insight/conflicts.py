@@ -108,7 +108,7 @@ class Doctor:
         self._open = np.abs(self._setting.remaining + (0.0 if past is None else past.sum(axis=0)))
 
     def conflicts(self) -> tuple[Conflict, ...]:
-        """Return disjoint minimal conflicts, then those that appear when one rule of these is taken away."""
+        """Return disjoint minimal conflicts, those behind one rule of these, and those behind all but completion."""
         found = list[list[str]]()
         while (new := self._another(found, [name for conflict in found for name in conflict])) is not None:
             found.append(new)
@@ -116,6 +116,12 @@ class Doctor:
             new = self._another(found, [name])
             if new is not None:
                 found.append(new)
+        # What only finishing the order rules out may stand behind several of these at once.
+        kept = {
+            name for name, rule in self._book.rules.items() if rule.finished is not None or name not in self._written
+        }
+        while (new := self._another(found, [n for c in found for n in c if n not in kept])) is not None:
+            found.append(new)
         return (*map(self._told, found), *self._refusals({name for conflict in found for name in conflict}))
 
     def _refusals(self, known: set[str]) -> Iterator[Conflict]:

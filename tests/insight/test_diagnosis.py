@@ -522,3 +522,18 @@ class TestUnbounded:
         found = two([], cost=cost).diagnose()
         assert found.left_out == ("norm",)
         assert "lower end" not in str(found)
+
+
+def test_a_conflict_with_completion_behind_two_others_is_found():
+    """HoldingBounds can be kept, but not by an order that must end at zero; two other conflicts hide that."""
+    price = pd.Series({"A": 10.0, "B": 10.0})
+    market = ac.Market(ac.TimeGrid([0, 0.5, 1.0]), price, volume=1000.0)
+    order = ac.Order.sell({"A": 300.0}) + ac.Order.buy({"B": 100.0})
+    rules = [ac.Participation(0.1), ac.DollarNeutral(500.0), ac.HoldingBounds(lower=5.0, assets=["A"])]
+    costs = ac.TemporaryImpact(pd.Series({"A": 1e-3, "B": 1e-3}))
+    with pytest.raises(ac.InfeasibleError) as caught:
+        ac.ExecutionProblem(order, market, costs, rules)
+    found = caught.value.diagnosis
+    assert {"HoldingBounds", "Complete"} in [set(c.constraints) for c in found.conflicts]
+    assert ("HoldingBounds",) not in [c.constraints for c in found.conflicts]
+    ac.ExecutionProblem(order, market, costs, found.repaired()).solve()
