@@ -219,6 +219,8 @@ class AllowUnfilled(Constraint):
     penalty_bps : bps of the arrival notional that is left, > 0, scalar or by asset.
     """
 
+    allows_unfilled: ClassVar[bool] = True
+
     penalty_bps: Data
 
     def __post_init__(self) -> None:

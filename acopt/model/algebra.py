@@ -116,6 +116,14 @@ class Cost(_Summable):
         """
         return None
 
+    def typical_curvature(self, setting: Setting) -> Array | None:
+        """
+        Curvature per single trade that `expression` adds to `curvature`, roughly: c (N, n) with cost c u^2.
+
+        It only chooses natural units for the solver; a cost that is linear, or no cost of trades, has none.
+        """
+        return None
+
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Numbers for `expression`, weight included (a squared factor takes its root)."""
         return {}
@@ -155,6 +163,7 @@ class Constraint(ABC):
 
     unit: ClassVar[str] = "shares"
     completes: ClassVar[bool] = False
+    allows_unfilled: ClassVar[bool] = False
     bound_to_grid: ClassVar[bool] = False
 
     name: str = ""

@@ -291,8 +291,9 @@ def _natural_scales(state: State) -> Scales:
         volume = setting.market.volumes.mean(axis=0) if setting.market.has_volume else np.ones(m)
         unit = np.where(volume > 0, volume, 1.0)
     reach, objective = unit.copy(), None
-    if state.curvature is not None:
-        diagonal = np.where(setting.forbidden | (state.curvature.diagonal <= 0), np.nan, state.curvature.diagonal)
+    curvature = _typical_curvature(state)
+    if curvature is not None:
+        diagonal = np.where(setting.forbidden | (curvature <= 0), np.nan, curvature)
         curved = ~np.isnan(diagonal).all(axis=0)
         if curved.any():
             known = diagonal[:, curved]
@@ -303,3 +304,14 @@ def _natural_scales(state: State) -> Scales:
                 unit[curved] = largest / typical
                 objective = float(largest**2)
     return Scales(np.repeat(unit, n + 1), np.repeat(reach, n + 1), objective)
+
+
+def _typical_curvature(state: State) -> Array | None:
+    """Curvature per single trade (N, n) over all costs, roughly, or None where there is none at all."""
+    total = None if state.curvature is None else state.curvature.diagonal
+    for term in state.terms:
+        own = term.cost.typical_curvature(state.setting)
+        if own is not None:
+            own = state.weight(term) * own
+            total = own if total is None else total + own
+    return total

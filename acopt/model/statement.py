@@ -32,7 +32,7 @@ def state_of(
     InfeasibleError
         The data alone show that no schedule obeys the constraints.
     """
-    setting = Setting(order, market.select(order.assets), all(c.penalty() is None for c in constraints))
+    setting = Setting(order, market.select(order.assets), not any(c.allows_unfilled for c in constraints))
     curvature, forbidden = collect(terms, setting)
     setting = setting.but(forbidden=forbidden)
     one_sided = np.zeros(setting.shape, dtype=bool)

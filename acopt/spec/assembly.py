@@ -123,7 +123,7 @@ class Assembly:
         setting = Setting(
             self.order,
             self.market.select(self.order.assets),
-            all(rule.penalty() is None for _, rule in rules),
+            not any(rule.allows_unfilled for _, rule in rules),
             **dict.fromkeys(("one_sided", "forbidden"), np.zeros(shape, dtype=bool)),
             eta=np.ones(shape[1]),
         )
