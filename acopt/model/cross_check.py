@@ -13,7 +13,7 @@ from acopt.model.declaration import State
 from acopt.model.schedule import Schedule
 from acopt.model.solution import Solver
 
-CLARABEL = "CLARABEL"
+CLARABEL, SCS = "CLARABEL", "SCS"
 
 
 @dataclass(frozen=True)
@@ -62,24 +62,20 @@ def cross_checked(
     Solve again, note the difference in the certificate, and return the schedule.
 
     An answer by OSQP (or HiGHS) is compared with Clarabel's interior point on arrays of its own, and where that
-    is not accurate enough, on the presolved ones; an answer by Clarabel with OSQP's, or HiGHS' if it is linear.
+    is not accurate enough, on the presolved ones; an answer by Clarabel with OSQP's, or HiGHS' if it is linear. A
+    conic answer is compared with SCS', which splits operators where Clarabel follows an interior path.
 
     Raises
     ------
     SolverError
-        The objectives differ by more than both certificates allow, or the program is conic.
+        The objectives differ by more than both certificates allow.
     """
     proof = plan.certificate
     if proof is None:
         return plan
-    if proof.conic:
-        raise SolverError(
-            "cross_check: a custom term makes this problem conic, which only CLARABEL solves here; "
-            "there is no second solver to ask, solve it without cross_check"
-        )
     asked: tuple[tuple[type[Solver], str], ...] = ((_Interior, CLARABEL), (Solver, CLARABEL))
     if proof.solver == CLARABEL:
-        asked = (Solver, "OSQP"), (Solver, "HIGHS")
+        asked = ((Solver, SCS),) if proof.conic else ((Solver, "OSQP"), (Solver, "HIGHS"))
     failures = []
     for kind, name in asked:
         try:

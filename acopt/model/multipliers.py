@@ -55,7 +55,8 @@ class Multipliers:
         """
         Prices of a rule's rows: one array per CVXPY constraint, in its shape; empty for a rule without rows.
 
-        NaN for a cone, and for what CVXPY rewrote into rows that are not its cells.
+        An inequality of convex functions, norm(y) <= limit, has the price of its limit. NaN for a bare cone, and
+        for what CVXPY rewrote into rows that are not its cells.
         """
         return [price for price, _ in self._by_name.get(name, [])]
 

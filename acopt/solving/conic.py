@@ -1,121 +1,194 @@
-"""Programs that are not quadratic: a custom term brings a cone, and Clarabel solves it."""
+"""Programs that are not quadratic, because a term or a rule is a cone: normalised, solved by Clarabel, proven."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Any
 
-import clarabel
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from acopt.errors import SolverError
 from acopt.solving.canonical import Array, Indices
-from acopt.solving.certificate import Proof
+from acopt.solving.cone_scaling import ConeScaling, normalise
+from acopt.solving.conic_program import ConicProgram
+from acopt.solving.conic_solvers import CLAIMS, INFEASIBLE, solve_clarabel, solve_scs
 from acopt.solving.engine import Candidate, Scales
 from acopt.solving.quadratic import Solution
-from acopt.solving.scaling import balance
 
-TOLERANCE = 1e-11
+
+@dataclass(frozen=True)
+class Try:
+    """
+    A way to ask a solver.
+
+    Attributes
+    ----------
+    name : what the certificate calls it.
+    enough : relative gap above which the next try is worth its time, though the point may be good enough.
+    floor : take the best point so far for the units of all columns, but no less than this of the natural ones.
+    size : factor on the objective's size.
+    settings : other than ours (`conic_solvers`).
+    """
+
+    name: str
+    enough: float = 1e-8
+    floor: float | None = None
+    size: float = 1.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+TRIES = {
+    "CLARABEL": (
+        Try("CLARABEL on cones", enough=1e-11),
+        Try("in units of that point", enough=1e-11, floor=1e-2),
+        Try("in units of the best point", floor=1e-2),
+        Try("in larger units", floor=1.0),
+        Try("without equilibration", settings={"equilibrate_enable": False}),
+        Try("objective / 100, less regularised", size=1e2, settings={"static_regularization_constant": 1e-10}),
+    ),
+    "SCS": (
+        Try("SCS on cones", enough=1e-7),
+        Try("in units of that point", floor=1e-2),
+        Try("in larger units", floor=1.0),
+    ),
+}
+SOLVERS = {"CLARABEL": solve_clarabel, "SCS": solve_scs}
 
 
 class ConicEngine:
     """
-    Minimise 1/2 z'Pz + q'z + d subject to b - Az in K, canonicalised by CVXPY and normalised here.
-
-    The proof is that of weak duality for y in K*: objective(z) - optimum <= y'(b - Az) + sum |r_j| R_j,
-    r = Pz + q + A'y.
+    A conic program, canonicalised by CVXPY, normalised here (`cone_scaling`), solved by Clarabel, proven unscaled.
 
     Parameters
     ----------
     problem : the declared CVXPY problem, its parameters at their present values.
     variable : its primary variable.
+
+    Raises
+    ------
+    SolverError
+        The program needs a cone that is not one of `Cones`.
     """
 
     def __init__(self, problem: cp.Problem, variable: cp.Variable) -> None:
-        data, _, inverse = problem.get_problem_data(cp.CLARABEL, enforce_dpp=True, canon_backend="COO")
-        self._q: Array = np.asarray(data["c"], dtype=float)
-        quadratic = data.get("P")
-        self._p = sp.csc_matrix((len(self._q), len(self._q)) if quadratic is None else quadratic)
-        self._a, self._b, self._dims = sp.csc_matrix(data["A"]), np.asarray(data["b"], dtype=float), data["dims"]
-        self._d = float(inverse[-1]["offset"])
-        rows = data["param_prob"].constraints
-        self.row_constraint: Indices = np.concatenate([np.full(c.size, c.id) for c in rows]).astype(np.int64)
-        start = data["param_prob"].var_id_to_col[variable.id]
+        self._program = ConicProgram.of(problem)
+        start = self._program.columns[variable.id]
         self.primary: Indices = np.arange(start, start + variable.size)
+        self.row_constraint: Indices = self._program.row_constraint
 
-    def attempts(self, scales: Scales, tries: list[str]) -> Iterator[Candidate | Solution]:
-        """Yield the one point, or the claim that there is none; see `Engine.attempts`."""
-        start = perf_counter()
-        column = self._columns(scales)
-        row, size = self._rows(column), scales.objective or 1.0
-        d, e = sp.diags_array(column), sp.diags_array(row)
-        settings = clarabel.DefaultSettings()
-        settings.verbose, settings.max_iter = False, 400
-        for name in ("tol_gap_abs", "tol_gap_rel", "tol_feas"):
-            setattr(settings, name, TOLERANCE)
-        p, a = sp.csc_matrix(sp.triu(d @ self._p @ d)) / size, sp.csc_matrix(e @ self._a @ d)
-        # An infinite bound leaves its row without effect; Clarabel wants a number.
-        b = np.clip(self._b * row, -1e20, 1e20)
-        answer = clarabel.DefaultSolver(p, self._q * column / size, a, b, self._cones(), settings).solve()
-        status = str(answer.status)
-        z, y = np.asarray(answer.x) * column, np.asarray(answer.z) * row * size
-        note = f"CLARABEL on cones: {status}, {answer.iterations} iterations, {perf_counter() - start:.3g} s"
-        solution = Solution(z, y, "CLARABEL", status, int(answer.iterations))
-        if status in ("PrimalInfeasible", "DualInfeasible"):
+    def attempts(self, scales: Scales, tries: list[str], solver: str = "CLARABEL") -> Iterator[Candidate | Solution]:
+        """
+        Yield points in the order in which they are worth trying, and claims that stand.
+
+        A `Candidate` is a point with its proof; a bare `Solution` is a proof by itself that there is no point
+        (status PrimalInfeasible, by its y) or no end (DualInfeasible, along its z). Each try is noted in `tries`.
+
+        Parameters
+        ----------
+        scales : natural units and reach of the primary columns.
+        tries : takes the notes.
+        solver : CLARABEL, or SCS.
+        """
+        natural = self._scaling(scales)
+        best: Candidate | None = None
+        waiting: list[Candidate] = []
+        for way in TRIES[solver]:
+            if best is None and way.floor is not None:
+                continue
+            answer = self._try(solver, way, natural, best, scales, tries)
+            if isinstance(answer, Candidate):
+                best = answer if best is None else min(best, answer, key=_gap)
+                waiting = sorted([*waiting, answer], key=_gap)
+            elif answer is not None:
+                # Of many proofs of infeasibility, the one that speaks of no more rules than it must.
+                sharper = self._least_breach(natural, tries) if answer.status == INFEASIBLE else None
+                yield answer if sharper is None else sharper
+            while waiting and _gap(waiting[0]) <= way.enough * abs(waiting[0].value):
+                yield waiting.pop(0)
+        yield from waiting
+        claim = self._least_breach(natural, tries)
+        if claim is not None:
+            yield claim
+
+    def conflict(self, claim: Solution, scales: Scales) -> Indices:
+        """Rows that a claim of infeasibility speaks of."""
+        return self._program.involved(claim.y, self._scaling(scales))
+
+    def _scaling(self, scales: Scales) -> ConeScaling:
+        x = self._program
+        units = np.full(len(x.q), np.nan)
+        units[self.primary] = scales.units
+        return normalise(x.p, x.q, x.a, x.b, x.cones, units)
+
+    def _try(
+        self, solver: str, way: Try, natural: ConeScaling, best: Candidate | None, scales: Scales, tries: list[str]
+    ) -> Candidate | Solution | None:
+        """Return a point with its proof, a claim that stands, or None."""
+        x, start, scaling = self._program, perf_counter(), natural
+        if best is not None and way.floor is not None:
+            units = np.maximum(np.abs(best.z), way.floor * natural.column)
+            scaling = normalise(x.p, x.q, x.a, x.b, x.cones, units)
+        d, w = sp.diags_array(scaling.column), scaling.objective * way.size
+        p, q = sp.triu(d @ x.p @ d) / w, x.q * scaling.column / w
+        found = SOLVERS[solver](p, q, scaling.rows @ x.a @ d, self._bounds(scaling), x.cones, way.settings)
+        note = f"{way.name}: {found.status}, {found.iterations} iterations, {perf_counter() - start:.3g} s"
+        if not (np.isfinite(found.z).all() and np.isfinite(found.y).all()):
             tries.append(note)
-            yield solution
-        elif np.isfinite(z).all():
-            proof = self._prove(z, y, scales)
-            tries.append(f"{note}, gap {proof.gap:.3g}")
-            # CVXPY hands over an equality with its own sign, an inequality turned round.
-            duals = np.where(np.arange(len(y)) < self._dims.zero, y, -y)
-            yield Candidate(z, self._value(z), proof, solution, lambda: duals, refined=False, conic=True)
-        else:
-            tries.append(note)
+            return None
+        solution = replace(found, z=found.z * scaling.column, y=x.dual(found.y * w, scaling))
+        if solution.status in CLAIMS:
+            claim = self._confirmed(solution, natural)
+            tries.append(note if claim is not None else f"{note}, which the data do not confirm")
+            return claim
+        candidate = self._proven(solution, natural, scales)
+        tries.append(f"{note}, gap {candidate.proof.gap:.3g}")
+        return candidate
 
-    def _value(self, z: Array) -> float:
-        return float(0.5 * z @ (self._p @ z) + self._q @ z + self._d)
+    def _bounds(self, scaling: ConeScaling) -> Array:
+        return np.where(self._program.void, 1.0, scaling.rows @ self._program.b)
 
-    def _prove(self, z: Array, y: Array, scales: Scales) -> Proof:
-        y = np.where(np.isinf(self._b), 0.0, y)
-        reach = np.abs(z)
-        reach[self.primary] = np.maximum(reach[self.primary], scales.reach)
-        residual = float(np.abs(self._p @ z + self._q + self._a.T @ y) @ reach)
-        slack = np.where(np.isinf(self._b), 0.0, np.where(np.isinf(self._b), 0.0, self._b) - self._a @ z)
-        zero = self._dims.zero
-        negative = np.minimum(slack[zero : zero + self._dims.nonneg], 0.0)
-        over = max(np.abs(slack[:zero]).max(initial=0.0), -negative.min(initial=0.0))
-        return Proof(abs(float(y @ slack)) + residual, residual, float(over))
+    def _proven(self, found: Solution, natural: ConeScaling, scales: Scales) -> Candidate:
+        x, z, y = self._program, found.z, found.y
+        reach = natural.column.copy()
+        reach[self.primary] = scales.reach
+        proof = x.prove(z, y, np.maximum(np.abs(z), reach), natural)
+        return Candidate(z, x.value(z), proof, found, lambda: x.multipliers(y), refined=False, conic=True)
 
-    def _columns(self, scales: Scales) -> Array:
-        """Natural units for the paths; for the rest, the size that makes their rows balance."""
-        column = np.full(len(self._q), np.nan)
-        column[self.primary] = scales.units
-        entries = sp.coo_array(self._a)
-        row, col = entries.row.astype(np.int64), entries.col.astype(np.int64)
-        balance(column, np.abs(entries.data), row, col, self._a.shape[0])
-        return column
+    def _confirmed(self, claim: Solution, natural: ConeScaling) -> Solution | None:
+        """Return the claim if the unscaled data confirm it."""
+        x, status = self._program, CLAIMS[claim.status]
+        stands = x.separates(claim.y, natural) if status == INFEASIBLE else x.descends(claim.z, natural)
+        return replace(claim, status=status) if stands else None
 
-    def _rows(self, column: Array) -> Array:
-        """Factors that bring rows to order one: any within the linear cones, one per second-order cone."""
-        size = np.asarray(abs(self._a) @ column)
-        size[size == 0] = 1.0
-        at = self._dims.zero + self._dims.nonneg
-        for length in self._dims.soc:
-            size[at : at + length] = size[at : at + length].max()
-            at += length
-        size[at:] = 1.0
-        return 1.0 / size
+    def _least_breach(self, scaling: ConeScaling, tries: list[str]) -> Solution | None:
+        """
+        Find the least t >= -1 for which b - Az + t e in K has a point, e inside K.
 
-    def _cones(self) -> list[Any]:
-        dims = self._dims
-        if dims.psd:
-            raise SolverError("a custom term needs a semidefinite cone; acopt solves up to power and exponential cones")
-        cones: list[Any] = [clarabel.ZeroConeT(dims.zero)] if dims.zero else []
-        cones += [clarabel.NonnegativeConeT(dims.nonneg)] if dims.nonneg else []
-        cones += [clarabel.SecondOrderConeT(length) for length in dims.soc]
-        cones += [clarabel.ExponentialConeT() for _ in range(dims.exp)]
-        return cones + [clarabel.PowerConeT(power) for power in dims.p3d]
+        It always has one, unless the equalities contradict each other; where t > 0, its multipliers prove that
+        t = 0 has none, by margins that are too narrow for Clarabel's own test.
+        """
+        x, start = self._program, perf_counter()
+        n, at = len(x.q), x.cones.zero
+        inside = sp.csc_array(x.cones.inside()[:, None])
+        rows = sp.csr_array(sp.hstack([scaling.rows @ x.a @ sp.diags_array(scaling.column), -inside]))
+        no_less = sp.csr_array(([-1.0], ([0], [n])), shape=(1, n + 1))
+        found = solve_clarabel(
+            sp.csc_array((n + 1, n + 1)),
+            np.append(np.zeros(n), 1.0),
+            sp.vstack([rows[:at], no_less, rows[at:]]),
+            np.insert(self._bounds(scaling), at, 1.0),
+            x.cones.with_another_row(),
+            {},
+        )
+        tries.append(f"least breach: {found.status}, {found.iterations} iterations, {perf_counter() - start:.3g} s")
+        if not np.isfinite(found.y).all():
+            return None
+        y = x.dual(np.delete(found.y, at), scaling)
+        return self._confirmed(replace(found, z=found.z[:n], y=y, status=INFEASIBLE), scaling)
+
+
+def _gap(candidate: Candidate) -> float:
+    return candidate.proof.gap

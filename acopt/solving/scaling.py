@@ -39,7 +39,8 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | Non
     ----------
     x : numbers on the patterns p, a.
     units : (columns,) natural unit of each column; NaN where the program itself must tell: an auxiliary
-        gets unit curvature if it has any, else the unit that gives its rows entries of one size.
+        gets unit curvature if it has any, else the unit that gives its rows entries of one size; one that meets
+        no known column (a slack over numbers) gets that of its bounds.
     size : natural size of the objective; the typical curvature of the primary columns if that is larger.
     """
     n, m = p.shape[0], a.shape[0]
@@ -49,26 +50,42 @@ def normalise(x: Arrays, p: Pattern, a: Pattern, units: Array, size: float | Non
     own = np.isnan(column) & (curvature > 0)
     column[own] = 1.0 / np.sqrt(objective * curvature[own])
     entry = np.abs(x.a)
-    balance(column, entry, a.row, a.col, m)
+    balance(column, entry, a.row, a.col, m, _sizes(x.l, x.u))
     row = np.zeros(m)
     np.maximum.at(row, a.row, entry * column[a.col])
     return Scaling(column, 1.0 / np.where(row > 0, row, 1.0), objective)
 
 
-def balance(column: Array, entry: Array, row: Indices, col: Indices, rows: int) -> None:
-    """Replace NaN units, in place, by those that give an entry the size of the largest known one in its row."""
+def balance(column: Array, entry: Array, row: Indices, col: Indices, rows: int, bound: Array | None = None) -> None:
+    """
+    Replace NaN units, in place, by those that give an entry the size of the largest known one in its row.
+
+    What no known unit reaches takes the size of its largest `bound` (rows,), where it is known and not zero.
+    """
     while (unknown := np.isnan(column)).any():
         known = ~unknown[col] & (entry > 0)
         reach = np.zeros(rows)
         np.maximum.at(reach, row[known], entry[known] * column[col[known]])
         edge = unknown[col] & (entry > 0) & (reach[row] > 0)
-        if not edge.any():
-            column[unknown] = 1.0
-            return
-        proposal = np.full(len(column), np.inf)
-        np.minimum.at(proposal, col[edge], reach[row[edge]] / entry[edge])
-        found = np.isfinite(proposal)
+        if edge.any():
+            proposal = np.full(len(column), np.inf)
+            np.minimum.at(proposal, col[edge], reach[row[edge]] / entry[edge])
+            found = np.isfinite(proposal)
+        else:
+            proposal = np.zeros(len(column))
+            if bound is not None:
+                edge = unknown[col] & (entry > 0)
+                np.maximum.at(proposal, col[edge], bound[row[edge]] / entry[edge])
+            found = proposal > 0
+            if not found.any():
+                column[unknown] = 1.0
+                return
         column[found] = proposal[found]
+
+
+def _sizes(low: Array, high: Array) -> Array:
+    """Size of the bounds of each row, 0 where there is none."""
+    return np.maximum(np.where(np.isinf(low), 0.0, np.abs(low)), np.where(np.isinf(high), 0.0, np.abs(high)))
 
 
 def _objective_size(x: Arrays, column: Array, curvature: Array) -> float:

@@ -67,12 +67,13 @@ def test_random_problems_have_a_second_opinion_that_agrees():
         assert abs(proof.cross_check.objective_difference) <= 2e-6, f"case {number}: {proof}"
 
 
-def test_a_conic_problem_has_no_second_solver():
+def test_a_conic_problem_is_checked_by_a_solver_of_another_kind():
     cone = ac.CustomConstraint(lambda p: cp.norm(p.asset("A").trades) <= 6e3, name="cone")
     asked = problem("even", "sell one", cone)
-    assert asked.solve().certificate.conic
-    with pytest.raises(ac.SolverError, match="conic, which only CLARABEL solves here"):
-        asked.solve(cross_check=True)
+    plan = asked.solve(cross_check=True)
+    assert plan.certificate.conic
+    assert plan.certificate.cross_check.solver == "SCS"
+    assert abs(plan.certificate.cross_check.objective_difference) < 1e-8
 
 
 def test_answers_that_differ_raise_and_name_both(monkeypatch):
