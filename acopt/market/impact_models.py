@@ -31,13 +31,16 @@ class ImpactModel(Protocol):
     `temporary` (N, n), currency*time/share^2, may be infinite where nothing trades (zero volume);
     `in_auction` (N, n), currency/share^2, per share of a single trade, is asked for on grids with
     auctions only, and read there only; `permanent` (n, n), currency/share^2; `law` prices trades (N, n)
-    under the law itself, currency (N, n), or is None when the law is the linear one.
+    under the law itself, currency (N, n), or is None when the law is the linear one; `power` states that
+    law: K (N, n), currency/share^(1+b), infinite where nothing trades, and b (n,), so that a single trade
+    costs K |u|^(1+b), in auctions too.
     """
 
     def temporary(self, market: Market) -> Array: ...  # noqa: D102
     def in_auction(self, market: Market) -> Array: ...  # noqa: D102
     def permanent(self, market: Market) -> Array: ...  # noqa: D102
     def law(self, market: Market, trades: Array) -> Array | None: ...  # noqa: D102
+    def power(self, market: Market) -> tuple[Array, Array]: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,10 @@ class LinearImpact:
     def law(self, market: Market, trades: Array) -> None:
         """The law is linear: there is nothing to re-price."""
 
+    def power(self, market: Market) -> tuple[Array, Array]:
+        """The law as K |u|^(1+b), b = 1."""
+        return self.in_auction(market), np.ones(len(market.assets))
+
 
 @dataclass(frozen=True)
 class SquareRootImpact:
@@ -117,6 +124,10 @@ class SquareRootImpact:
     def law(self, market: Market, trades: Array) -> Array:
         """Cost of trades (N, n) under the square-root law, currency."""
         return _power_cost(self._scale(market), 0.5, market, trades)
+
+    def power(self, market: Market) -> tuple[Array, Array]:
+        """The law as K |u|^(1+b): K = c sigma / sqrt(V), b = 1/2."""
+        return _power_law(self._scale(market), 0.5, market)
 
     def _scale(self, market: Market) -> Array:
         c = by_asset(self.coefficient, market.assets, what="SquareRootImpact coefficient", sign="nonnegative")
@@ -168,6 +179,10 @@ class AlmgrenEtAl2005:
         """Temporary cost of trades (N, n) under the 3/5-power law, currency."""
         return _power_cost(0.142 * market.daily_volatility, 0.6, market, trades)
 
+    def power(self, market: Market) -> tuple[Array, Array]:
+        """The law as K |u|^(1+b): K = 0.142 sigma / V^0.6, b = 3/5."""
+        return _power_law(0.142 * market.daily_volatility, 0.6, market)
+
 
 @dataclass(frozen=True)
 class ImpactCoefficients:
@@ -204,6 +219,13 @@ class ImpactCoefficients:
 
     def law(self, market: Market, trades: Array) -> None:
         """The law is linear: there is nothing to re-price."""
+
+    def power(self, market: Market) -> tuple[Array, Array]:
+        """The law as K |u|^(1+b): K = eta / tau, A in auctions, b = 1."""
+        auctions = market.grid.auctions[:, None]
+        single = self.temporary(market) / np.where(auctions, 1.0, market.grid.durations[:, None])
+        single = np.where(auctions, self.in_auction(market), single) if auctions.any() else single
+        return single, np.ones(len(market.assets))
 
 
 def by_auction(value: Data, grid: TimeGrid, assets: pd.Index, what: str) -> Array:
@@ -250,3 +272,11 @@ def _power_cost(scale: Array, exponent: float, market: Market, trades: Array) ->
     size = np.abs(trades)
     rate = np.divide(size, market.volumes, out=np.where(size > 0, np.inf, 0.0), where=market.volumes > 0)
     return np.asarray(scale * rate**exponent * size)
+
+
+def _power_law(scale: Array, exponent: float, market: Market) -> tuple[Array, Array]:
+    """K = scale / V^b (N, n), infinite where the volume is zero, and b (n,)."""
+    volume = market.volumes
+    out = np.full(volume.shape, np.inf)
+    np.divide(scale, volume**exponent, out=out, where=volume > 0)
+    return out, np.full(len(market.assets), exponent)

@@ -119,6 +119,58 @@ class TestLaws:
         assert not ac.SquareRootImpact(1.0).permanent(market()).any()
 
 
+class TestPower:
+    """`power` states the law as K |u|^(1+b): the same number as `law`, or as the line where the law is linear."""
+
+    laws = (
+        (ac.SquareRootImpact({"A": 0.8, "B": 1.3}), 0.5),
+        (ac.AlmgrenEtAl2005(at=0.3), 0.6),
+    )
+    lines = (ac.LinearImpact({"A": 8.0, "B": 3.0}, at=0.2), ac.ImpactCoefficients({"A": 2e-6, "B": 4e-4}))
+
+    @pytest.mark.parametrize(("model", "exponent"), laws)
+    @pytest.mark.parametrize("side", [1.0, -1.0])
+    def test_it_is_the_law(self, model, exponent, side):
+        world = market()
+        trades = side * np.array([[0.0, 50.0], [9e3, 700.0], [4e5, 1.0]])
+        single, b = model.power(world)
+        np.testing.assert_array_equal(b, [exponent, exponent])
+        np.testing.assert_allclose(single * np.abs(trades) ** (1 + b), model.law(world, trades), **TIGHT)
+
+    @pytest.mark.parametrize("model", lines)
+    def test_it_is_the_line(self, model):
+        world, trades = market(), np.array([[0.0, 50.0], [9e3, -700.0], [-4e5, 1.0]])
+        single, b = model.power(world)
+        np.testing.assert_array_equal(b, [1.0, 1.0])
+        np.testing.assert_allclose(single * trades**2, line(model, world, trades), **TIGHT)
+
+    @pytest.mark.parametrize("model", [*(model for model, _ in laws), lines[0]])
+    def test_infinite_where_there_is_no_volume(self, model):
+        dead = VOLUME.copy()
+        dead.iloc[1, 0] = 0.0
+        single, _ = model.power(market(volume=dead))
+        assert np.isinf(single[1, 0])
+        assert np.isfinite(np.delete(single.ravel(), 2)).all()
+
+    @pytest.mark.parametrize("model", [*(model for model, _ in laws), lines[0]])
+    def test_an_auction_is_a_trade_like_any_other(self, model):
+        """There is no rate in it; the laws go by its volume alone."""
+        grid = ac.TimeGrid.session("2019-02-15", "195min", auctions=True)
+        volume = pd.DataFrame([[1e5, 3e3], [4e5, 1e4], [2e5, 7e3], [9e5, 2e4]], index=grid.labels, columns=["A", "B"])
+        world = ac.Market(grid, PRICE, volume=volume, covariance=ac.Covariance.diagonal(VOLATILITY))
+        trades = 0.07 * volume.to_numpy()
+        single, b = model.power(world)
+        law = model.law(world, trades)
+        expected = model.in_auction(world) * trades**2 if law is None else law
+        np.testing.assert_allclose(single * trades ** (1 + b), expected, **TIGHT)
+
+    def test_coefficients_of_auctions_are_what_they_are(self):
+        grid = ac.TimeGrid.session("2019-02-15", "195min", auctions=True)
+        world = ac.Market(grid, PRICE, volume=1e5, covariance=ac.Covariance.diagonal(VOLATILITY))
+        single, _ = ac.ImpactCoefficients({"A": 2.0, "B": 4.0}, auction={"A": 0.1, "B": 0.3}).power(world)
+        np.testing.assert_allclose(single, [[0.1, 0.3], [4.0, 8.0], [4.0, 8.0], [0.1, 0.3]], **TIGHT)
+
+
 class TestAlmgrenThumHauptmannLi:
     """IBM in the paper: V = 6.561M, Theta = 1728M, sigma = 157bp, X = V/10 (REFERENCE_CASES 7)."""
 
