@@ -1,21 +1,28 @@
 """Declare what an execution should cost and obey; get the optimal schedule, with its proof."""
 
+from acopt.constraints.budget import Budget
 from acopt.constraints.custom import CustomConstraint
 from acopt.constraints.portfolio import CashBalance, DollarNeutral, FactorNeutral, GroupNeutral, HoldingBounds
+from acopt.constraints.position_bounds import PositionBounds
 from acopt.constraints.trading import (
     AllowUnfilled,
     Complete,
     Monotone,
     NoTrade,
     Participation,
+    TradeBounds,
     TradeRate,
     TradeSize,
 )
+from acopt.constraints.under_market import UnderMarket
 from acopt.costs.alpha import Alpha
 from acopt.costs.custom import CustomCost
 from acopt.costs.impact import PermanentImpact, SpreadCost, TemporaryImpact
+from acopt.costs.power import PowerImpact
 from acopt.costs.risk import TimingRisk, TrackingRisk
 from acopt.costs.smoothness import Jerk, Smoothness
+from acopt.costs.transient import TransientImpact
+from acopt.costs.worst_case import WorstCase
 from acopt.errors import (
     AcoptError,
     DataError,
@@ -37,15 +44,21 @@ from acopt.market.bars import Bars, read_bars
 from acopt.market.covariance import Covariance, FactorModel
 from acopt.market.grid import TimeGrid
 from acopt.market.impact_models import AlmgrenEtAl2005, ImpactCoefficients, LinearImpact, SquareRootImpact
+from acopt.market.kernels import ExponentialDecay, LinearDecay, PowerLawDecay
 from acopt.market.market import Market, bps
 from acopt.market.order import Order
+from acopt.market.what_if import what_if
 from acopt.model.algebra import Constraint, Cost, Objective
 from acopt.model.benchmarks import TWAP, VWAP, Benchmark, Close
 from acopt.model.cross_check import CrossCheck
+from acopt.model.paths import dot, scaled
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Certificate, Schedule, Urgency
 from acopt.spec.files import list_problems, load_problem
+from acopt.spec.writer import save_problem
 from acopt.sweeps.frontier import Frontier
+from acopt.sweeps.regret import Regret, regret
+from acopt.sweeps.robust import RobustPlan, robust
 
 __all__ = [
     "TWAP",
@@ -56,6 +69,7 @@ __all__ = [
     "Alpha",
     "Bars",
     "Benchmark",
+    "Budget",
     "CashBalance",
     "Certificate",
     "Close",
@@ -71,6 +85,7 @@ __all__ = [
     "Diagnosis",
     "DollarNeutral",
     "ExecutionProblem",
+    "ExponentialDecay",
     "FactorModel",
     "FactorNeutral",
     "Frontier",
@@ -79,6 +94,7 @@ __all__ = [
     "ImpactCoefficients",
     "InfeasibleError",
     "Jerk",
+    "LinearDecay",
     "LinearImpact",
     "Market",
     "MissingExtraError",
@@ -89,11 +105,16 @@ __all__ = [
     "Order",
     "Participation",
     "PermanentImpact",
+    "PositionBounds",
+    "PowerImpact",
+    "PowerLawDecay",
+    "Regret",
     "Relaxation",
     "Repair",
     "Replan",
     "Replay",
     "ReplayStudy",
+    "RobustPlan",
     "RoundedSchedule",
     "Rounding",
     "Schedule",
@@ -105,19 +126,29 @@ __all__ = [
     "TimeGrid",
     "TimingRisk",
     "TrackingRisk",
+    "TradeBounds",
     "TradeRate",
     "TradeSize",
+    "TransientImpact",
     "UnboundedError",
+    "UnderMarket",
     "Urgency",
+    "WorstCase",
     "almgren_chriss",
     "bps",
     "compare",
+    "dot",
     "immediate",
     "list_problems",
     "load_problem",
     "pov",
     "read_bars",
+    "regret",
     "replay_days",
+    "robust",
+    "save_problem",
+    "scaled",
     "twap",
     "vwap",
+    "what_if",
 ]

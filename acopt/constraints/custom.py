@@ -34,6 +34,9 @@ class CustomConstraint(Constraint):
 
     unit: ClassVar[str] = "relative to its sides"
     bound_to_grid: ClassVar[bool] = True
+    never_soft: ClassVar[str] = (
+        "put the price of breaking it into the objective: CustomCost(lambda p: cp.sum(cp.pos(...)))"
+    )
 
     function: Callable[[PathAccess], Any]
 

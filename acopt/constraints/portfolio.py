@@ -11,15 +11,16 @@ import numpy as np
 import pandas as pd
 
 from acopt.constraints.position_bounds import Neutral, Position, PositionBounds, Tolerance, labelled, money, prices
+from acopt.constraints.soft import Limits
 from acopt.errors import DataError, InfeasibleError
 from acopt.market.labels import Array, Data, by_interval_and_asset, numbers, place
-from acopt.model.algebra import Constraint, Parameters
+from acopt.model.algebra import Parameters
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Setting
 
 
 @dataclass(frozen=True)
-class HoldingBounds(Constraint):
+class HoldingBounds(Limits):
     """
     Bounds on the position after every trade.
 
@@ -65,20 +66,30 @@ class HoldingBounds(Constraint):
                 f"{low[-1, i]:,.6g} to {high[-1, i]:,.6g} on its last position"
             )
 
+    def allowed(self, setting: Setting) -> tuple[Array, Array]:
+        """Bounds on h_1..h_N (N, n)."""
+        return self.bounds(setting)
+
+    def measured(self, path: Trajectory) -> Array:
+        """h_1..h_N (N, n)."""
+        return path.holdings[1:]
+
     def parameters(self, setting: Setting) -> dict[str, Array]:
+        """Return its numbers, unless it is soft."""
+        return {} if self.soft else self.numbers(setting)
+
+    def numbers(self, setting: Setting) -> dict[str, Array]:
         """Bounds on x = h - target."""
         low, high = self.bounds(setting)
         return {"lower": low - setting.target, "upper": high - setting.target}
 
-    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """lower <= h <= upper."""
-        return [path.after >= data["lower"], path.after <= data["upper"]]
+    def quantity(self, path: Paths, data: Parameters) -> cp.Expression:
+        """x_1..x_N."""
+        return path.after
 
-    def violation(self, path: Trajectory) -> Array:
-        """Shares outside the bounds."""
-        low, high = self.bounds(path.setting)
-        held = path.holdings[1:]
-        return np.maximum(np.maximum(low - held, held - high), 0.0)
+    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
+        """lower <= h <= upper, unless it is soft."""
+        return [] if self.soft else [path.after >= data["lower"], path.after <= data["upper"]]
 
     def row_labels(self, setting: Setting) -> pd.Index:
         """Return the assets."""

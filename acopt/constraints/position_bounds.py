@@ -10,6 +10,7 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.soft import Limits
 from acopt.errors import DataError, InfeasibleError
 from acopt.market.labels import Array, numbers
 from acopt.model.algebra import Constraint, Parameters
@@ -20,7 +21,7 @@ Position: TypeAlias = Literal["remaining", "holdings"]
 Tolerance: TypeAlias = float | Mapping[Any, float] | pd.Series
 
 
-class PositionBounds(Constraint):
+class PositionBounds(Limits):
     """
     Base of the rules that bound a few linear functionals of a position, in currency.
 
@@ -55,22 +56,34 @@ class PositionBounds(Constraint):
         low, high = (np.broadcast_to(limit, shape) for limit in self.limits(setting))
         return np.where(rows, low, -np.inf), np.where(rows, high, np.inf)
 
+    def allowed(self, setting: Setting) -> tuple[Array, Array]:
+        """Limits (N, f) or (N,)."""
+        return self.bounds(setting)
+
+    def measured(self, path: Trajectory) -> Array:
+        """Values of the functionals (N, f) or (N,), currency."""
+        return np.asarray((path.after + self.shift(path.setting)) @ self.matrix(path.setting))
+
     def parameters(self, setting: Setting) -> dict[str, Array]:
+        """Return its numbers, unless it is soft."""
+        return {} if self.soft else self.numbers(setting)
+
+    def numbers(self, setting: Setting) -> dict[str, Array]:
         """A, and the limits on x' A."""
         matrix, (low, high) = self.matrix(setting), self.bounds(setting)
         offset = self.shift(setting) @ matrix
         return {"functionals": matrix, "lower": low - offset, "upper": high - offset}
 
-    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
-        """lower <= x' A <= upper."""
-        value = path.after @ data["functionals"]
-        return [value >= data["lower"], value <= data["upper"]]
+    def quantity(self, path: Paths, data: Parameters) -> cp.Expression:
+        """x' A."""
+        return path.after @ data["functionals"]
 
-    def violation(self, path: Trajectory) -> Array:
-        """Currency outside the limits."""
-        value = (path.remaining[1:] + self.shift(path.setting)) @ self.matrix(path.setting)
-        low, high = self.bounds(path.setting)
-        return np.asarray(np.maximum(np.maximum(low - value, value - high), 0.0))
+    def expressions(self, path: Paths, data: Parameters) -> list[cp.Constraint]:
+        """lower <= x' A <= upper, unless it is soft."""
+        if self.soft:
+            return []
+        value = self.quantity(path, data)
+        return [value >= data["lower"], value <= data["upper"]]
 
     def outside(self, setting: Setting, x: Array, row: int) -> tuple[Array, Array]:
         """Values (f,) of the functionals when x is left, and by how much (f,) they miss the limits of a row."""

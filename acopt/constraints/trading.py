@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import cvxpy as cp
 import numpy as np
 
+from acopt.constraints.soft import Limits
 from acopt.errors import DataError
 from acopt.market.labels import Array, Data, place
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
@@ -17,14 +18,18 @@ from acopt.model.setting import BOUNDS, Mask, Setting
 
 
 @dataclass(frozen=True, kw_only=True)
-class TradeBounds(Constraint):
+class TradeBounds(Limits):
     """Base of the rules that bound every trade on its own: lower <= u <= upper, in shares."""
 
     @abstractmethod
     def bounds(self, setting: Setting) -> tuple[Array, Array]:
         """Lower and upper bound (N, n), shares, before `assets` and `during` are applied."""
 
-    def trade_bounds(self, setting: Setting) -> tuple[Array, Array]:
+    def trade_bounds(self, setting: Setting) -> tuple[Array, Array] | None:
+        """Lower and upper bound (N, n), shares; infinite where the rule does not apply. None when it is soft."""
+        return None if self.soft else self.allowed(setting)
+
+    def allowed(self, setting: Setting) -> tuple[Array, Array]:
         """Lower and upper bound (N, n), shares; infinite where the rule does not apply."""
         return setting.once(self, BOUNDS, lambda: self._applied(setting))
 
@@ -41,10 +46,17 @@ class TradeBounds(Constraint):
             )
         return lower, upper
 
-    def violation(self, path: Trajectory) -> Array:
-        """Shares outside the bounds."""
-        lower, upper = self.trade_bounds(path.setting)
-        return np.maximum(np.maximum(lower - path.trades, path.trades - upper), 0.0)
+    def measured(self, path: Trajectory) -> Array:
+        """Trades (N, n)."""
+        return path.trades
+
+    def numbers(self, setting: Setting) -> dict[str, Array]:
+        """Bounds (N, n)."""
+        return dict(zip(("lower", "upper"), self.allowed(setting), strict=True))
+
+    def quantity(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Trades."""
+        return path.trades
 
 
 @dataclass(frozen=True)
@@ -189,6 +201,7 @@ class Complete(Constraint):
     """
 
     completes: ClassVar[bool] = True
+    never_soft: ClassVar[str] = "what may be left, and its price, are AllowUnfilled(penalty_bps=...)"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -221,11 +234,16 @@ class AllowUnfilled(Constraint):
 
     allows_unfilled: ClassVar[bool] = True
 
-    penalty_bps: Data
+    penalty_bps: Data = field()
 
     def __post_init__(self) -> None:
         super().__post_init__()
         _no_window(self)
+
+    @property
+    def soft(self) -> bool:
+        """Never: its price is for what it allows."""
+        return False
 
     def penalty(self) -> Objective:
         """Return the price of what is left."""

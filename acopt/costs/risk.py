@@ -57,6 +57,10 @@ class TimingRisk(Cost):
         """Sum of squares of the exposures of x_k."""
         return squared_exposure(path.after, data, path)
 
+    def deviation(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Norm of the exposures of x_k."""
+        return exposure(path.after, data, path)
+
     def arrival_variance(self, path: Trajectory) -> float:
         """Sum over k of tau_k x_k' Sigma_k x_k."""
         return float(np.sum(self.values(path)))
@@ -122,9 +126,16 @@ class TrackingRisk(Cost):
 
     def expression(self, path: Paths, data: Parameters) -> cp.Expression:
         """Sum of squares of the exposures of x_k - b_k."""
+        return squared_exposure(self._off(path, data), data, path)
+
+    def deviation(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Norm of the exposures of x_k - b_k."""
+        return exposure(self._off(path, data), data, path)
+
+    def _off(self, path: Paths, data: Parameters) -> cp.Variable:
         off = cp.Variable(path.after.shape, name="off benchmark")
         path.definitions.append(off == path.after - data["benchmark"])
-        return squared_exposure(off, data, path)
+        return off
 
     def arrival_variance(self, path: Trajectory) -> float:
         """Sum over k of tau_k x_k' Sigma_k x_k, the benchmark apart."""
@@ -183,7 +194,7 @@ def aligned(covariance: AnyCovariance | None, setting: Setting, owner: Cost) -> 
 
 
 def root_parameters(model: RiskModel, durations: Array, weight: float) -> dict[str, Array]:
-    """Numbers with weight tau_k Sigma_k = their squared exposure; see `squared_exposure`."""
+    """Numbers with weight tau_k Sigma_k = their squared exposure; see `exposures`."""
     spread = np.sqrt(durations) * model.scale
     strength = np.sqrt(weight)
     out: dict[str, Array] = {}
@@ -201,15 +212,24 @@ def root_parameters(model: RiskModel, durations: Array, weight: float) -> dict[s
     return out
 
 
-def squared_exposure(x: cp.Expression, data: Parameters, path: Paths) -> cp.Expression:
-    """Return |R_k' diag(s_k) x_k|^2 + |d s_k x_k|^2 summed over k."""
+def exposures(x: cp.Expression, data: Parameters, path: Paths) -> list[cp.Expression]:
+    """Return d s_k x_k and R_k' diag(s_k) x_k, whose squares add up to the weighted variance."""
     if "deviation" in data:
-        return cp.sum_squares(scaled(data["deviation"], x))
-    cost: cp.Expression = 0
-    if "specific" in data:
-        cost = cp.sum_squares(scaled(data["specific"], x))
+        return [scaled(data["deviation"], x)]
+    own = [scaled(data["specific"], x)] if "specific" in data else []
     if "roots" in data:
-        return cost + cp.sum_squares(row_products(x, data["roots"]))
+        return [*own, row_products(x, data["roots"])]
     stretched = cp.Variable(x.shape, name="scaled")
     path.definitions.append(stretched == scaled(data["spread"], x))
-    return cost + cp.sum_squares(stretched @ data["root"])
+    return [*own, stretched @ data["root"]]
+
+
+def squared_exposure(x: cp.Expression, data: Parameters, path: Paths) -> cp.Expression:
+    """Return |R_k' diag(s_k) x_k|^2 + |d s_k x_k|^2 summed over k."""
+    parts = exposures(x, data, path)
+    return sum(map(cp.sum_squares, parts[1:]), cp.sum_squares(parts[0]))
+
+
+def exposure(x: cp.Expression, data: Parameters, path: Paths) -> cp.Expression:
+    """Return the root of `squared_exposure`, a norm."""
+    return cp.norm2(cp.hstack([cp.vec(part, order="F") for part in exposures(x, data, path)]))

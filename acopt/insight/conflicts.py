@@ -107,6 +107,11 @@ class Doctor:
         past = self._setting.past
         self._open = np.abs(self._setting.remaining + (0.0 if past is None else past.sum(axis=0)))
 
+    @property
+    def names(self) -> list[str]:
+        """Return the rules that it knows as rows."""
+        return list(self._book.rules)
+
     def conflicts(self) -> tuple[Conflict, ...]:
         """Return disjoint minimal conflicts, those behind one rule of these, and those behind all but completion."""
         found = list[list[str]]()

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.budget import Budget
+from acopt.errors import DataError
+from acopt.insight.budgets import shortfall
 from acopt.insight.conflicts import Conflict, Doctor, Repair, applied
 from acopt.insight.ray import Unbounded, endless
 from acopt.insight.rule_rows import rule_book
@@ -28,11 +31,13 @@ class Diagnosis:
     ----------
     feasible : whether a schedule obeys all rules; None when those left out decide.
     conflicts : minimal sets of rules that cannot hold together: disjoint ones first, then those that come
-        to light when one rule of these is taken away.
+        to light when one rule of these is taken away. Without any, the budgets that are no linear rules and
+        cannot be kept, with the limit that could.
     repair : relaxations that make the problem feasible, one rule per conflict: bounds before `Monotone` and
         `NoTrade`, completion last, in each kind the smallest `size`; None when nothing is, or can be, repaired.
     unbounded : the direction along which the objective falls without end, or None.
     left_out : names of terms that are not linear (rules) or not quadratic (costs), about which nothing is said.
+    constraints : all rules; soft ones are in no conflict.
     """
 
     feasible: bool | None
@@ -53,7 +58,11 @@ class Diagnosis:
         """
         repair = self.repair
         if prefer is not None and self.conflicts:
-            repair = self.doctor.repair(self.conflicts, prefer)
+            own = [name for conflict in self.conflicts for name in conflict.constraints[:1]]
+            if all(name in self.doctor.names for name in own):
+                repair = self.doctor.repair(self.conflicts, prefer)
+            elif prefer not in own:
+                raise DataError(f"prefer={prefer!r} cannot give way for a budget; these can: {', '.join(own)}")
         return list(self.constraints) if repair is None else applied(self.constraints, repair.relaxations)
 
     def to_frame(self) -> pd.DataFrame:
@@ -113,11 +122,19 @@ def diagnose(setting: Setting, terms: Sequence[Term], constraints: Sequence[Cons
     terms, constraints : costs and rules of the problem.
     """
     rules = tuple(constraints)
-    book = rule_book(rules, setting)
-    doctor = Doctor(book, rules)
+    hard = tuple(rule for rule in rules if not rule.soft)
+    book = rule_book(hard, setting)
+    budgets = [rule for rule in hard if isinstance(rule, Budget) and rule.name in book.left_out]
+    others = tuple(rule for rule in hard if not isinstance(rule, Budget) or rule.name not in book.left_out)
+    doctor = Doctor(book, others)
     conflicts = doctor.conflicts()
     if conflicts:
         return Diagnosis(False, conflicts, doctor.repair(conflicts), None, book.left_out, rules, doctor)
+    short = shortfall(budgets, others, setting)
+    judged = {rule.name for rule in budgets} if short is not None else set()
+    unknown = tuple(name for name in book.left_out if name not in judged)
+    if short is not None and short.conflicts:
+        return Diagnosis(False, short.conflicts, short.repair, None, unknown, rules, doctor)
     ray, conic = endless(setting, tuple(terms), rules)
-    left_out = tuple(dict.fromkeys([*book.left_out, *conic]))
-    return Diagnosis(None if book.left_out else True, (), None, ray, left_out, rules, doctor)
+    left_out = tuple(dict.fromkeys([*unknown, *conic]))
+    return Diagnosis(None if unknown else True, (), None, ray, left_out, rules, doctor)

@@ -150,7 +150,10 @@ def round_lots(schedule: Schedule, lot: Data, *, tolerance: float = 1e-6, time_l
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < np.inf:
             raise DataError(f"round_lots {name}={value!r}: a finite number >= {least:g} is expected")
     if problem.declaration.conic:
-        raise ModelError("round_lots: a custom term makes this problem conic; whole lots need a quadratic program")
+        raise ModelError(
+            "round_lots: a cone (a budget, PowerImpact, a custom term) makes this problem conic; whole lots need a "
+            "quadratic program"
+        )
     best = schedule if schedule.certificate is not None else problem.solve()
     if best.certificate is None:
         raise ModelError("round_lots: the problem's optimum has no certificate")

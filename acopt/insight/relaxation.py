@@ -11,12 +11,14 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.budget import Budget
 from acopt.constraints.custom import CustomConstraint
 from acopt.constraints.portfolio import CashBalance, HoldingBounds
 from acopt.constraints.position_bounds import Neutral
 from acopt.constraints.trading import AllowUnfilled, Monotone, NoTrade, Participation, TradeRate, TradeSize
 from acopt.insight.words import count
 from acopt.market.labels import Array, Data
+from acopt.market.market import Bps
 from acopt.model.algebra import Constraint, Objective, Parameters
 from acopt.model.paths import PathAccess, Paths, Trajectory
 from acopt.model.setting import Mask, Setting
@@ -226,6 +228,9 @@ def replacements(rule: Constraint, amount: float, setting: Setting) -> Iterator[
     if isinstance(rule, Neutral):
         yield _tolerance(rule, amount, setting)
         return
+    if isinstance(rule, Budget):
+        yield budget_raised(rule, amount, setting)
+        return
     sides = next((sides for kind, sides in SIDES.items() if type(rule) is kind), ())
     stated = [(field, by * amount) for field, by in sides if getattr(rule, field) is not None]
     for chosen in [[side] for side in stated] + ([stated] if len(stated) > 1 else []):
@@ -235,6 +240,17 @@ def replacements(rule: Constraint, amount: float, setting: Setting) -> Iterator[
         yield f"widen its sides by {number(amount)}", rule.changed(function=Widened(rule.function, amount))
     elif not isinstance(rule, Participation):
         yield _general_words(rule, amount, setting), Relaxed(name=rule.name, rule=rule, by=amount)
+
+
+def budget_raised(rule: Budget, amount: float, setting: Setting) -> tuple[str, Budget]:
+    """Raise a budget by an amount of currency; a limit in bps stays one."""
+    old = rule.limit
+    if isinstance(old, Bps):
+        step = float(outward(np.array([1e4 * amount / setting.gross]))[0])
+        wider = Bps(_told(float(np.asarray(old.value)) + step, 1.0))
+        return f"limit {old} -> {wider}", rule.changed(limit=wider)
+    new = _told(old + amount, 1.0)
+    return f"limit {currency(old)} -> {currency(new)}", rule.changed(limit=new)
 
 
 def leaving(rules: tuple[Constraint, ...], name: str, left: pd.Series) -> tuple[Constraint, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.budget import Budget
 from acopt.constraints.custom import CustomConstraint
 from acopt.costs.custom import CustomCost
 from acopt.errors import DataError, InfeasibleError, ModelError
@@ -26,6 +27,7 @@ from acopt.model.benchmarks import tradable
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Schedule
 from acopt.model.setting import Setting
+from acopt.model.statement import with_penalty
 
 __all__ = ["Replan", "reoptimize"]
 
@@ -179,6 +181,8 @@ def reoptimize(
         else:
             terms = tuple(split.term(term, setting) for term in problem.objective.terms)
             rules = tuple(split.rule(rule, setting, done.trades[-1]) for rule in problem.constraints)
+            for rule in rules:
+                terms = with_penalty(terms, () if (penalty := rule.penalty()) is None else penalty.terms)
             question = problem.restated(done.trades, order or problem.order, expected or known, terms, rules)
         rest = question.solve()
     now = None if market is None else market.select(setting.assets).prices
@@ -189,6 +193,8 @@ def _no_functions_of_the_grid(plan: Schedule, at: TimeLike, p: int) -> None:
     """Demand that no function of a user's speaks of the intervals of a grid that is about to change."""
     own = [t.cost.name for t in plan.pricing.terms if isinstance(t.cost, CustomCost)]
     own += [c.name for c in plan.pricing.constraints if isinstance(c, CustomConstraint)]
+    budgets = [c for c in plan.pricing.constraints if isinstance(c, Budget)]
+    own += [c.name for c in budgets if any(isinstance(t.cost, CustomCost) for t in c.terms)]
     if own:
         labels = plan.setting.grid.edge_labels
         raise ModelError(

@@ -12,6 +12,8 @@ import pandas as pd
 
 from acopt.constraints.trading import Participation
 from acopt.costs.impact import PermanentImpact, SpreadCost, TemporaryImpact
+from acopt.costs.power import PowerImpact
+from acopt.costs.transient import TransientImpact
 from acopt.errors import DataError, ModelError
 from acopt.insight.tape import FILLS, Tape, read_tape
 from acopt.market.bars import Bars
@@ -27,7 +29,7 @@ Arrival: TypeAlias = Literal["plan", "day"]
 
 BENCHMARKS = ("arrival", "vwap", "twap", "close")
 TOTAL = "total"
-PRICED = (TemporaryImpact, PermanentImpact, SpreadCost)
+PRICED = (TemporaryImpact, PowerImpact, PermanentImpact, TransientImpact, SpreadCost)
 """The costs that move a fill; an Alpha is in the day's prices already."""
 
 CAP_COLUMNS = ["constraint", "time", "symbol", "planned", "realised", "shares", "limit", "excess"]
@@ -199,8 +201,9 @@ def replay(
     the last price known, and breaks any cap there. In a cross, of which bars have no print, p is the next
     bar's open (opening cross) or the last bar's close (closing cross), and the volume what the plan expected.
 
-    c_ki is what the plan's own `TemporaryImpact`, `PermanentImpact` and `SpreadCost` charge for the trade
-    (currency, >= 0 as a rule), on the volume that the plan expected: a buy fills above p, a sell below.
+    c_ki is what the plan's own `TemporaryImpact`, `PowerImpact`, `PermanentImpact`, `TransientImpact` and
+    `SpreadCost` charge for the trade (currency, >= 0 as a rule), on the volume that the plan expected: a buy fills
+    above p, a sell below.
 
     The benchmarks B: `arrival`; `vwap` and `twap` of the bars in the grid's intervals (volume-weighted and plain
     mean of m; nights, breaks and crosses apart); `close`, the session's last, also when the grid ends

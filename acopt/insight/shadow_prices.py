@@ -9,6 +9,7 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.budget import Budget
 from acopt.constraints.custom import CustomConstraint
 from acopt.constraints.portfolio import HoldingBounds
 from acopt.constraints.position_bounds import PositionBounds
@@ -61,7 +62,7 @@ def shadow_prices(schedule: Schedule, by: By = "bound") -> pd.DataFrame:
         `bound` in that unit, NaN where the rule has no number for it.
         `tied` names the rules with the same bound on the same trade, where that bound binds: none of them gains
         by giving way alone, so their prices are zero, and `together` is what is gained when all of them give
-        way. Elsewhere it is `price`.
+        way. Elsewhere it is `price`. A soft rule has no bound, and no row; a budget has one, per currency of its limit.
         Signed, with side "equal": completion, what leaving one share of an asset unfilled would save (for a hedge
         leg, ending one share long); an equality of a custom rule, what is saved per unit by which its left side may
         exceed its right. Rows of a custom rule come as they are, an inequality as "upper", per unit of its sides;
@@ -115,6 +116,8 @@ def _sentence(row: dict[Any, Any], schedule: Schedule) -> str:
         outward = (row["side"] == "upper") == (row["bound"] > 0)
         verb, bound = ("raising", "cap") if outward else ("lowering", "floor")
         return f"{verb} {whose}{rule.name} {bound} by 1 point{when} {saves}"
+    if isinstance(rule, Budget):
+        return f"raising the limit of {rule.name} by 1 currency {saves}"
     if np.isnan(row["bound"]):
         which = "" if row["asset"] is None else f" ({row['asset']})"
         return f"relaxing {rule.name}{which} by 1 {row['unit']}{when} {saves}"
@@ -132,13 +135,15 @@ def _parts(schedule: Schedule, found: Multipliers) -> Iterator[dict[str, Any]]:
     """Columns by rule, in the problem's order; completion last."""
     rules = schedule.pricing.constraints
     yield from _trades(schedule, found)
-    for rule in rules:
+    for rule in (rule for rule in rules if not rule.soft):
         prices = found.of(rule.name)
         if rule.completes or isinstance(rule, AllowUnfilled):
             if prices and not schedule.setting.complete:
                 yield _completion(schedule, rule.name, prices[1] - prices[0], rule.parameters(schedule.setting)["left"])
         elif isinstance(rule, HoldingBounds | PositionBounds):
             yield from _positions(schedule, rule, prices)
+        elif isinstance(rule, Budget):
+            yield _budget(schedule, rule, float(prices[0]))
         else:
             rows = zip(found.equalities(rule.name), prices, _rooms(schedule, rule, len(prices)), strict=True)
             yield from (_rows(schedule, rule, *row) for row in rows)
@@ -217,6 +222,24 @@ def _positions(
     for side, price, bound in zip(("lower", "upper"), prices, rule.bounds(setting), strict=True):
         price = _binding(schedule, price, np.abs(bound - value), unit_size(rule, path)) * widening
         yield _cells(schedule, rule.name, side, unit, np.isfinite(bound), price, bound / widening, price, rule)
+
+
+def _budget(schedule: Schedule, rule: Budget, price: float) -> dict[str, Any]:
+    """Price the one bound of a budget."""
+    limit, (unit, widening) = rule.amount(schedule.setting), rule.widening(schedule.setting)
+    room = limit - rule.value(schedule.path)
+    price = 0.0 if room > SLACK * rule.size(schedule.setting) else max(price, 0.0) * float(widening)
+    return {
+        "constraint": [rule.name],
+        "asset": None,
+        "interval": None,
+        "side": "upper",
+        "price": price,
+        "unit": unit,
+        "bound": limit,
+        "together": price,
+        "tied": "",
+    }
 
 
 def _cells(

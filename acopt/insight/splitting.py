@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from acopt.constraints.budget import Budget
 from acopt.constraints.trading import TradeSize
 from acopt.costs.risk import TrackingRisk, explicit_path
 from acopt.errors import DataError
@@ -19,7 +20,7 @@ from acopt.market.covariance import AnyCovariance, Covariance, FactorModel, Risk
 from acopt.market.grid import TimeGrid
 from acopt.market.labels import Array
 from acopt.market.market import Market
-from acopt.model.algebra import Constraint, Term
+from acopt.model.algebra import Constraint, Objective, Term
 from acopt.model.benchmarks import Benchmark
 from acopt.model.setting import Setting
 
@@ -181,6 +182,8 @@ class Split:
         first; what that part broke already need not be traded back, so that the rest is bounded by 0, or by the
         original bound where that demands a trade.
         """
+        if isinstance(rule, Budget):
+            return replace(rule, cost=Objective(tuple(self.term(term, setting) for term in rule.terms)))
         if not isinstance(rule, TradeSize):
             return self.inherited(rule)
         changes = {}

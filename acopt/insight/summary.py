@@ -173,7 +173,8 @@ def _participation(schedule: Schedule) -> Iterator[Line]:
             caps = setting.coefficient(rule.maximum, rule.name)[rule.where(setting) & ~setting.forbidden]
             if caps.size:
                 low, high = float(caps.min()), float(caps.max())
-                text += f"; cap {percent(low)}" + (f" to {percent(high)}" if high > low else "")
+                text += f"; {'soft cap' if rule.soft else 'cap'} {percent(low)}"
+                text += f" to {percent(high)}" if high > low else ""
     yield "participation", text
 
 
@@ -226,6 +227,14 @@ def _rules(schedule: Schedule) -> Iterator[Line]:
     units = {rule.name: rule.unit for rule in schedule.pricing.constraints}
     for name, size in schedule.rules_broken.items():
         yield "broken", f"{name}, by up to {amount(size)} {units.get(name, 'shares')}"
+
+
+def _gave_way(schedule: Schedule) -> Iterator[Line]:
+    """Name the soft rules that gave way: by how much, how often, and at which price."""
+    periods = schedule.setting.shape[0] - schedule.setting.elapsed
+    for name, row in schedule.gave_way.iterrows():
+        often, most = f"in {row['intervals']} of {count(periods, 'interval')}", f"{amount(row['most'])} {row['unit']}"
+        yield "gave way", f"{name} {often}, by up to {most}; penalty {amount(row['penalty'])}"
 
 
 def _valuable(prices: pd.DataFrame, rule: Constraint, schedule: Schedule) -> Mask:
@@ -299,6 +308,7 @@ FACTS: tuple[Callable[[Schedule], Iterable[Line]], ...] = (
     _against,
     _hedges,
     _rules,
+    _gave_way,
     _worth,
     _lots,
     _law,

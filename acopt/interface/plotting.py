@@ -210,7 +210,7 @@ def _cap(setting: Setting, rules: Sequence[Constraint]) -> Array | None:
     cap = np.full(setting.shape, np.inf)
     for rule in rules:
         if isinstance(rule, Participation):
-            lower, upper = rule.trade_bounds(setting)
+            lower, upper = rule.allowed(setting)
             cap = np.minimum(cap, np.where(setting.direction < 0, -lower, upper))
     cap[:, (setting.remaining == 0) & ~setting.hedges] = 0.0
     cap[: setting.elapsed] = np.nan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Self, TypeAlias
 
 import cvxpy as cp
 import numpy as np
@@ -16,12 +16,19 @@ from acopt.market.labels import Array
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Mask, Setting
 
+if TYPE_CHECKING:
+    from acopt.constraints.budget import Budget
+    from acopt.market.market import Bps
+
 Kind: TypeAlias = Literal["money", "risk", "penalty"]
 Parameters: TypeAlias = Mapping[str, cp.Parameter]
 
 
 class _Summable(ABC):
-    """What can be added up and multiplied by a weight."""
+    """What can be added up, multiplied by a weight, and kept below a budget."""
+
+    __array_ufunc__ = None
+    """NumPy's numbers leave the operators to us."""
 
     @abstractmethod
     def _terms(self) -> tuple[Term, ...]: ...
@@ -58,6 +65,28 @@ class _Summable(ABC):
         if divisor == 0:
             raise ModelError(f"{self!r} is divided by zero; a number > 0 is expected")
         return self * (1.0 / float(divisor))
+
+    def __le__(self, limit: float | Bps) -> Budget:
+        from acopt.constraints.budget import Budget
+
+        if isinstance(limit, _Summable):
+            raise ModelError(
+                f"{self!r} <= {limit!r}: two costs cannot be compared; a budget is a number: cost <= currency, or "
+                "cost <= ac.bps(number)"
+            )
+        return Budget(self if isinstance(self, Cost) else Objective(self._terms()), limit)
+
+    def __ge__(self, limit: Any) -> Never:
+        raise ModelError(
+            f"{self!r} >= {limit!r}: a cost can be kept below a limit and not above one, which is not convex; "
+            "cost <= limit is a budget"
+        )
+
+    def __lt__(self, limit: Any) -> Never:
+        raise ModelError(f"{self!r} < {limit!r}: a budget includes its limit; write cost <= limit")
+
+    def __gt__(self, limit: Any) -> Never:
+        self.__ge__(limit)
 
 
 @dataclass(frozen=True)
@@ -132,6 +161,10 @@ class Cost(_Summable):
         """Weighted cost beyond `curvature`, or None when there is nothing beyond."""
         return None
 
+    def deviation(self, path: Paths, data: Parameters) -> cp.Expression:
+        """Root of the weighted variance, a norm, if it is a risk: what a budget keeps below its limit."""
+        raise ModelError(f"{self.name} has no `deviation`: a risk that is to have a budget states the norm it is")
+
     def constant(self, setting: Setting) -> float:
         """Part of the unweighted value that no schedule can change."""
         return 0.0
@@ -159,8 +192,17 @@ class Constraint(ABC):
     name : how errors, updates and reports call it; the class name by default.
     assets : labels it applies to; all by default.
     during : half-open window (start, end) it applies in; all intervals by default.
+    penalty_bps : price of breaking it, bps of the notional outside, per interval: the rule is soft. It is
+        hard by default. In shares it may differ by asset.
+
+    Raises
+    ------
+    ModelError
+        `penalty_bps` for a rule that cannot be soft; says what to do instead.
     """
 
+    never_soft: ClassVar[str] = "write the penalty as a cost, CustomCost(lambda p: ...), and add it to the objective"
+    """What to do instead of `penalty_bps=`; empty for the rules that may be soft."""
     unit: ClassVar[str] = "shares"
     completes: ClassVar[bool] = False
     allows_unfilled: ClassVar[bool] = False
@@ -169,10 +211,18 @@ class Constraint(ABC):
     name: str = ""
     assets: Any = None
     during: Any = None
+    penalty_bps: Any = None
 
     def __post_init__(self) -> None:
         if not self.name:
             object.__setattr__(self, "name", type(self).__name__)
+        if self.soft and self.never_soft:
+            raise ModelError(f"{self.name}: penalty_bps= makes no soft rule of it; {self.never_soft}")
+
+    @property
+    def soft(self) -> bool:
+        """Whether it may be broken at a price: it states no bounds and no rows, and comes with a cost."""
+        return self.penalty_bps is not None
 
     def where(self, setting: Setting) -> Mask:
         """Cells (N, n) it applies to."""
@@ -240,7 +290,14 @@ class Constraint(ABC):
         for key in changes:
             if key not in known or key == "name":
                 raise ModelError(f"{self.name} has no {key!r} to update; it has: {', '.join(sorted(known - {'name'}))}")
-        return replace(self, **changes)
+        new = replace(self, **changes)
+        if new.soft != self.soft:
+            kinds = ("hard", "soft") if new.soft else ("soft", "hard")
+            raise ModelError(
+                f"{self.name}: penalty_bps={new.penalty_bps!r} makes a {kinds[1]} rule of a {kinds[0]} one; that needs "
+                "a new ExecutionProblem"
+            )
+        return new
 
 
 def check_weight(weight: float, what: str) -> float:

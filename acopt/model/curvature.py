@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,6 +14,23 @@ from acopt.model.algebra import Term
 from acopt.model.setting import Mask, Setting
 
 TOLERANCE = 1e-12
+HALVINGS = 30
+"""Steps in which the part of a concave curvature that can be carried is found."""
+
+
+@runtime_checkable
+class Carrier(Protocol):
+    """
+    A cost of trades that act on each other, which may make up for curvature of single trades that is concave.
+
+    Whether it does can only be told from both together, so that both are then declared by it: it finds
+    what it was lent in `setting.lent`, by its name.
+    """
+
+    name: str
+
+    def carry(self, setting: Setting, weight: float, lent: Array) -> tuple[int, int] | None:
+        """Return where the sum with u_k' C_k u_k, C = `lent`, is not convex, (interval, asset), or None."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +42,12 @@ class Curvature:
     ----------
     matrix : (N, n) diagonals, or (N, n, n).
     diagonal : (N, n) in either case.
+    lent : what others declare of the curvature, by the name of the cost; None when no cost is concave, or
+        none can carry it. It is not in `matrix`.
     """
 
     matrix: Array
+    lent: Mapping[str, Array] | None = None
 
     @property
     def full(self) -> bool:
@@ -67,23 +88,92 @@ def collect(terms: Sequence[Term], setting: Setting) -> tuple[Curvature | None, 
         forbidden |= np.isinf(c if c.ndim == 2 else np.einsum("kii->ki", c))
     full = any(c.ndim == 3 for _, c in parts)
     shape = (*setting.shape, setting.shape[1]) if full else setting.shape
-    convex, concave = np.zeros(shape), np.zeros(shape)
+    convex, concave, hollow = np.zeros(shape), np.zeros(shape), False
     for term, raw in parts:
-        c = (1.0 if term.weight is None else term.weight) * np.where(np.isinf(raw), 0.0, raw)
+        c = np.where(np.isinf(raw), 0.0, raw)
         c = c[:, :, None] * np.eye(c.shape[1]) if full and c.ndim == 2 else c
         if (np.einsum("kii->k", c) if full else c.sum(axis=1)).sum() < 0:
-            concave += c
+            concave += _weight(term) * c
+            hollow = True
         else:
-            convex += c
+            convex += _weight(term) * c
+    carriers = [t for t in terms if isinstance(t.cost, Carrier)]
+    if hollow and carriers:
+        return _shared(convex, concave, carriers, setting.but(forbidden=forbidden)), forbidden
     _judge(convex, concave, setting, forbidden)
     return Curvature(convex + concave), forbidden
+
+
+def _weight(term: Term) -> float:
+    return 1.0 if term.weight is None else term.weight
+
+
+def _shared(convex: Array, concave: Array, carriers: Sequence[Term], setting: Setting) -> Curvature:
+    """
+    Lend the curvature of the assets that need it to the first cost that carries it.
+
+    The concave part counts against everything that is convex in the same trades, so it is lent together
+    with the convex one; every carrier is told, with zeros where it carries nothing.
+    """
+    total, forbidden = convex + concave, setting.forbidden
+    if total.ndim == 3:
+        lend = np.ones(total.shape) * bool(_concave_rows(total, concave, forbidden)[0].any())
+        forbidden = forbidden[:, :, None] | forbidden[:, None, :]
+    else:
+        lend = np.ones(total.shape) * _concave_cells(convex, concave, forbidden).any(axis=0)
+    lend = np.where(forbidden, 0.0, lend)
+    lent = {t.cost.name: np.zeros(total.shape) for t in carriers}
+    if not lend.any():
+        return Curvature(total, lent)
+    places = [_carried(t, lend * total, setting) for t in carriers]
+    taken = next((t for t, place in zip(carriers, places, strict=True) if place is None), None)
+    if taken is None:
+        raise ModelError(_explain(places[0], carriers, lend * convex, lend * concave, setting))
+    lent[taken.cost.name] = lend * total
+    return Curvature((1.0 - lend) * total, lent)
+
+
+def _carried(term: Term, lent: Array, setting: Setting) -> tuple[int, int] | None:
+    """Where a term's cost, with what it is lent, is not convex."""
+    return term.cost.carry(setting, _weight(term), lent) if isinstance(term.cost, Carrier) else (0, 0)
+
+
+def _explain(
+    at: tuple[int, int] | None, carriers: Sequence[Term], convex: Array, concave: Array, setting: Setting
+) -> str:
+    k, i = at or (0, 0)
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        part = 0.5 * (low + high)
+        fits = any(_carried(t, convex + part * concave, setting) is None for t in carriers)
+        low, high = (part, high) if fits else (low, part)
+    would_do = f"{100.0 * low:.4g}% of gamma would do" if low > 1e-6 else "nothing is there to make up for it"
+    several = " add to it (each on its own; one kernel that is their sum may carry more)"
+    return (
+        f"the quadratic cost of trades is not convex for {place(k, i, setting.grid.labels, setting.assets)}, with what "
+        f"{' and '.join(t.cost.name for t in carriers)}{several if len(carriers) > 1 else ' adds to it'}: permanent impact is recovered faster than "
+        f"temporary and transient impact are paid ({would_do}). Use shorter intervals, a larger eta or strength, a "
+        "smaller gamma, or PermanentImpact(own='half')"
+    )
+
+
+def _concave_cells(convex: Array, concave: Array, forbidden: Mask) -> Mask:
+    """Where diagonals (N, n) are negative; with a concave part, where they are not positive."""
+    total = convex + concave
+    return np.asarray(~forbidden & ((total < 0) | ((concave < 0) & (total <= TOLERANCE * convex))))
+
+
+def _concave_rows(total: Array, concave: Array, forbidden: Mask) -> tuple[Mask, Array, Array, Array]:
+    """Where matrices (N, n, n) are not definite, in the same sense, and their `_spectra`."""
+    values, vectors, ratios = _spectra(total, concave, forbidden)
+    return (values < -TOLERANCE) | ((ratios > 0) & (values <= TOLERANCE)), values, vectors, ratios
 
 
 def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> None:
     """Demand that convex + concave is positive definite wherever there is a concave part, else semidefinite."""
     total, auctions = convex + concave, setting.grid.auctions
     if total.ndim == 2:
-        bad = ~forbidden & ((total < 0) | ((concave < 0) & (total <= TOLERANCE * convex)))
+        bad = _concave_cells(convex, concave, forbidden)
         if not bad.any():
             return
         k, i = (int(j) for j in np.argwhere(bad)[0])
@@ -92,8 +182,7 @@ def _judge(convex: Array, concave: Array, setting: Setting, forbidden: Mask) -> 
             ratio = float(np.max(np.where(alike, -concave / convex, 0.0)))
         found = f"{total[k, i]:.6g}"
     else:
-        values, vectors, ratios = _spectra(total, concave, forbidden)
-        bad_rows = (values < -TOLERANCE) | ((ratios > 0) & (values <= TOLERANCE))
+        bad_rows, values, vectors, ratios = _concave_rows(total, concave, forbidden)
         if not bad_rows.any():
             return
         k = int(np.argmax(bad_rows))

@@ -18,15 +18,14 @@ from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
 from acopt.model.changes import changed, reordered, replaced, reweighted, same_shape, well_typed
 from acopt.model.cross_check import cross_checked
-from acopt.model.curvature import collect
-from acopt.model.declaration import BOUNDS, CURVATURE, Declaration, State
+from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.dials import solve_for, with_weight
 from acopt.model.feasibility import check_capacity, diagnosable, diagnosed, trade_bounds
 from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
 from acopt.model.solution import Solver
-from acopt.model.statement import check_distinct, check_history, state_of
+from acopt.model.statement import check_distinct, check_history, rejudged, state_of, with_penalty
 
 if TYPE_CHECKING:
     from acopt.insight.diagnosis import Diagnosis
@@ -79,12 +78,10 @@ class ExecutionProblem:
                     f"ExecutionProblem constraints: {_kind(constraint)} was given, a Constraint is expected "
                     "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
                 )
-        terms = given = objective._terms()
+        terms = objective._terms()
         for constraint in constraints:
             penalty = constraint.penalty()
-            # The objective of a problem, given back, has the costs of its rules already.
-            known = [(type(t.cost), t.cost.name) for t in given]
-            terms += tuple(t for t in penalty.terms if (type(t.cost), t.cost.name) not in known) if penalty else ()
+            terms = with_penalty(terms, () if penalty is None else penalty.terms)
         if not terms:
             raise ModelError("ExecutionProblem objective: it has no cost; one such as TemporaryImpact() is expected")
         check_distinct([t.cost.name for t in terms] + [c.name for c in constraints])
@@ -258,9 +255,8 @@ class ExecutionProblem:
             past = old.setting.past
             state = state_of(self.order, self.market, terms, rules, past) if constraints else replace(old, terms=terms)
             touched |= {BOUNDS} if constraints else set()
-            if any(t.cost.name in touched and t.cost.curvature(old.setting) is not None for t in terms):
-                state = replace(state, curvature=collect(terms, state.setting)[0])
-                touched |= {CURVATURE}
+            state, again = rejudged(state, touched)
+            touched |= again
             only: set[str] | None = touched
         else:
             new_order, new_market = order or self.order, market or self.market

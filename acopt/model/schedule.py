@@ -49,7 +49,7 @@ class Certificate:
     gap_scale : sum of |path-dependent term values|; gap / gap_scale is the relative gap.
     violation : largest violation, relative to the largest order (rules in shares) or to the order's
         gross notional (rules in currency).
-    violations : largest violation of each constraint in its own unit.
+    violations : largest violation of each constraint in its own unit; 0 for a soft one.
     objective_difference : objective of the canonical program minus the one recomputed in NumPy from
         the original data, relative.
     dual_residual : largest stationarity residual, in units of the objective.
@@ -192,7 +192,7 @@ class Schedule(Frames):
     @cached_property
     def rules_broken(self) -> dict[str, float]:
         """
-        Largest violation of each rule that is broken beyond the contract, in its own unit.
+        Largest violation of each rule that is broken beyond the contract, in its own unit; soft ones apart.
 
         Beside the constraints: "Complete", shares left where the order must be finished; "closed
         intervals", shares traded where nothing can trade (at night, or without volume); and "history", shares
@@ -209,6 +209,27 @@ class Schedule(Frames):
             unwritten[COMPLETE] = float(np.abs(path.remaining[-1]).max(initial=0.0))
         reach = TOLERANCE * (setting.size or 1.0)
         return {**broken, **{k: v for k, v in unwritten.items() if v > reach}}
+
+    @cached_property
+    def gave_way(self) -> pd.DataFrame:
+        """
+        Soft rules that were broken, beyond the contract: by how much, how often, and at which price.
+
+        By constraint: `most`, the largest excess in its `unit`; `intervals`, in how many; `penalty`, unweighted,
+        currency, which `breakdown` has by interval.
+        """
+        rows = {}
+        for rule in self.pricing.constraints:
+            over = rule.violation(self.path) if rule.soft else np.zeros(0)
+            beyond = over > slack(rule, self.path)
+            if beyond.any():
+                many = int(beyond.reshape(len(beyond), -1).any(axis=1).sum())
+                own = rule.penalty()
+                paid = sum(float(np.sum(t.cost.values(self.path))) for t in (own.terms if own else ()))
+                rows[rule.name] = [float(over.max()), rule.unit, many, paid]
+        table = pd.DataFrame.from_dict(rows, orient="index", columns=["most", "unit", "intervals", "penalty"])
+        table.index.name = "constraint"
+        return table
 
     def bps(self, amount: float) -> float:
         """Amount in basis points of gross arrival notional; NaN for a zero order."""
@@ -302,8 +323,8 @@ def term_weight(term: Term) -> float:
 
 
 def violations(path: Trajectory, constraints: tuple[Constraint, ...]) -> dict[str, float]:
-    """Largest violation of each constraint, in its own unit."""
-    return {c.name: float(np.max(c.violation(path), initial=0.0)) for c in constraints}
+    """Largest violation of each constraint, in its own unit; none of a soft one, which may give way."""
+    return {c.name: 0.0 if c.soft else float(np.max(c.violation(path), initial=0.0)) for c in constraints}
 
 
 def slack(constraint: Constraint, path: Trajectory) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -37,6 +37,8 @@ class Setting:
     eta : (n,) mean temporary coefficient, currency*time/share^2, or None when there is no impact.
     complete : whether the order must be finished at t_N.
     past : (p, n) shares executed in the first p intervals, which are history: rules do not apply there.
+    lent : curvature of single trades, weights included, that is declared by another cost, by its name:
+        (N, n), or (N, n, n); None when no cost is concave in trades, or none can carry it.
     """
 
     order: Order
@@ -46,6 +48,7 @@ class Setting:
     forbidden: Mask = field(default_factory=lambda: np.zeros((0, 0), dtype=bool))
     eta: Array | None = None
     past: Array | None = None
+    lent: Mapping[str, Array] | None = None
     _known: dict[tuple[int, str], tuple[object, object]] = field(
         init=False, default_factory=dict, repr=False, compare=False
     )

@@ -31,6 +31,8 @@ FEASIBLE = 1e-9
 ABSOLUTE = 1e-12
 DUST = 1e-13
 ROUNDING = 1e-14
+NOTHING = 1e-8
+"""Part of its natural unit's notional that is no money to a zero order."""
 
 
 Point: TypeAlias = tuple[Candidate, Indices, Indices]
@@ -68,9 +70,9 @@ class Solver:
         best: tuple[float, Schedule] | None = None
         points = self._conic_points if self._program is None else self._quadratic_points
         for found, primary, rows in points(state, values, scales, solver, fallback, tries):
-            plan = Schedule(self._trajectory(found.z[primary], state), Pricing(state.terms, state.constraints))
+            plan = Schedule(self._trajectory(found.z[primary], state, scales), Pricing(state.terms, state.constraints))
             plan.multipliers = Multipliers(self._rules, rows, found.duals)
-            plan.certificate = self._certify(found, plan, tolerance, tuple(tries), start)
+            plan.certificate = self._certify(found, plan, scales, tolerance, tuple(tries), start)
             reason = _reason(plan.certificate)
             if reason is not None:
                 rejected.append(reason)
@@ -116,7 +118,7 @@ class Solver:
         engine.load(theta, scales)
         crossing = engine.crossing_rows()
         if crossing:
-            names = self._owners(program, crossing[0], state)
+            names = self._owners(program.row_constraint, crossing[0], state)
             raise InfeasibleError(f"{' and '.join(names)} contradict each other: no schedule obeys both")
         for found in engine.attempts(solver, fallback, tries):
             if isinstance(found, Candidate):
@@ -142,27 +144,36 @@ class Solver:
         fallback: tuple[str, ...],
         tries: list[str],
     ) -> Iterator[Point]:
-        """The point of a program with cones, which only Clarabel solves here."""
-        if solver not in ("auto", "CLARABEL"):
-            raise SolverError(f"{solver} solves quadratic programs; a custom term makes this one conic: use CLARABEL")
+        """The engine's points for a program with cones, which only Clarabel solves here."""
+        solver = "CLARABEL" if solver == "auto" else solver
+        if solver not in ("CLARABEL", "SCS"):
+            raise SolverError(
+                f"{solver} solves quadratic programs; a cone (a budget, PowerImpact, a custom term) makes this one "
+                "conic: use CLARABEL"
+            )
         engine = ConicEngine(self.declaration.synchronise(values), self._variable)
-        for found in engine.attempts(scales, tries):
+        for found in engine.attempts(scales, tries, solver):
             if isinstance(found, Candidate):
                 yield found, engine.primary, engine.row_constraint
             elif found.status == "PrimalInfeasible":
-                names = ", ".join(c.name for c in state.constraints)
-                raise InfeasibleError(f"no schedule obeys all constraints together ({names})")
+                rows, completion = engine.conflict(found, scales), self.declaration.paths.completion
+                known = [*self.declaration.owners, *([] if completion is None else [completion.id])]
+                rows = rows[np.isin(engine.row_constraint[rows], known)]
+                names = ", ".join(self._owners(engine.row_constraint, rows, state))
+                raise InfeasibleError(
+                    f"no schedule obeys all constraints together: {names} conflict (each may be possible on its own)"
+                )
             else:
                 raise UnboundedError("the objective falls without end: no impact, risk or cap stops it")
 
-    def _trajectory(self, columns: Array, state: State) -> Trajectory:
+    def _trajectory(self, columns: Array, state: State, scales: Scales) -> Trajectory:
         """Trades inside their own bounds, forbidden ones exactly zero, completion exact."""
         setting = state.setting
         n, m = setting.shape
         x = columns.reshape((n + 1, m), order="F")
         u = np.diff(x, axis=0)
         lower, upper = state.bounds
-        u[np.abs(u) <= DUST * np.where(setting.remaining == 0, setting.size or 1.0, np.abs(setting.remaining))] = 0.0
+        u[np.abs(u) <= DUST * _each(scales.reach if setting.size > 0 else scales.units, m)] = 0.0
         u = np.minimum(np.maximum(u, lower), upper)
         if setting.complete:
             left = setting.remaining + u.sum(axis=0)
@@ -176,12 +187,21 @@ class Solver:
         return Trajectory(setting, u)
 
     def _certify(
-        self, found: Candidate, plan: Schedule, tolerance: float, tries: tuple[str, ...], start: float
+        self,
+        found: Candidate,
+        plan: Schedule,
+        scales: Scales,
+        tolerance: float,
+        tries: tuple[str, ...],
+        start: float,
     ) -> Certificate:
         path, setting, rules = plan.path, plan.setting, plan.pricing.constraints
         scale, floor = self._scales(plan)
-        if floor == 0.0:  # a zero order has no size of its own: one unit of currency
-            scale, floor = max(scale, 1.0), 1.0
+        if floor == 0.0 or setting.size == 0:
+            # It has no size of its own: that of a millionth of its natural unit, at least one unit of currency.
+            unit = setting.market.prices @ _each(scales.reach, setting.shape[1]) if setting.size == 0 else 0.0
+            floor = max(floor, 1.0, NOTHING * float(unit))
+            scale = max(scale, floor)
         broken = violations(path, rules)
         left = float(np.abs(path.remaining[-1]).max(initial=0.0)) if setting.complete else 0.0
         relative = max([left / (setting.size or 1.0), *(broken[c.name] / unit_size(c, path) for c in rules)])
@@ -220,10 +240,9 @@ class Solver:
             there += abs(weight * (flat - fixed))
         return here, there
 
-    def _owners(self, program: CanonicalProgram, rows: Indices, state: State) -> list[str]:
-        """Names of the constraints that canonical rows stand for."""
+    def _owners(self, ids: Indices, rows: Indices, state: State) -> list[str]:
+        """Names of the constraints that rows stand for, each row with its id."""
         names: set[str] = set()
-        ids = program.row_constraint
         periods = state.setting.shape[0]
         for row in rows:
             owner = self.declaration.owners.get(int(ids[row]), "completing the order")
@@ -239,7 +258,7 @@ class Solver:
         """Raise if a solver's claim of infeasibility or unboundedness stands up; return if it does not."""
         conflict = engine.infeasible_rows()
         if conflict is not None:
-            names = self._owners(program, conflict, state)
+            names = self._owners(program.row_constraint, conflict, state)
             raise InfeasibleError(
                 f"no schedule obeys all constraints together: {', '.join(names)} conflict "
                 "(each may be possible on its own)"
@@ -275,12 +294,18 @@ def _kept(old: Scales, new: Scales) -> Scales:
     return old if same and np.array_equal(old.reach, new.reach) else new
 
 
+def _each(columns: Array, assets: int) -> Array:
+    """By asset (n,), what all columns of an asset have alike."""
+    return columns.reshape(assets, -1)[:, 0]
+
+
 def _natural_scales(state: State) -> Scales:
     """
     Natural unit and reach of every column of x, and the natural size of the objective.
 
-    The unit is that of unit trade curvature; else the order's size; else the mean volume. The reach is
-    the order's size, or the unit for an asset without an order of its own. The objective's size is that
+    The unit is that of unit trade curvature; else the order's size; else the mean volume, or what the bounds
+    of the trades allow together if that is less. The reach is the order's size, or the unit for an asset
+    without an order of its own. The objective's size is that
     of trading the costliest order at once; None leaves it to the program.
     """
     setting = state.setting
@@ -289,7 +314,9 @@ def _natural_scales(state: State) -> Scales:
     unit = np.where(size > 0, size, setting.size)
     if setting.size == 0:
         volume = setting.market.volumes.mean(axis=0) if setting.market.has_volume else np.ones(m)
+        most = np.maximum(np.abs(state.bounds[0]), np.abs(state.bounds[1])).sum(axis=0)
         unit = np.where(volume > 0, volume, 1.0)
+        unit = np.where((0 < most) & (most < unit), most, unit)
     reach, objective = unit.copy(), None
     curvature = _typical_curvature(state)
     if curvature is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from acopt.errors import DataError, ModelError
@@ -9,8 +11,8 @@ from acopt.market.labels import Array, place
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Term
-from acopt.model.curvature import collect
-from acopt.model.declaration import State
+from acopt.model.curvature import Carrier, collect
+from acopt.model.declaration import CURVATURE, State
 from acopt.model.feasibility import check_capacity, diagnosable, trade_bounds
 from acopt.model.setting import Setting
 
@@ -34,19 +36,47 @@ def state_of(
     """
     setting = Setting(order, market.select(order.assets), not any(c.allows_unfilled for c in constraints))
     curvature, forbidden = collect(terms, setting)
-    setting = setting.but(forbidden=forbidden)
+    setting = setting.but(forbidden=forbidden, lent=None if curvature is None else curvature.lent)
     one_sided = np.zeros(setting.shape, dtype=bool)
     for constraint in constraints:
-        own = constraint.one_sided(setting)
+        own = None if constraint.soft else constraint.one_sided(setting)
         one_sided |= own if own is not None else False
     setting = setting.but(one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
     with diagnosable(setting, terms, constraints):
         for constraint in constraints:
             constraint.where(setting)
-            constraint.check(setting)
+            if not constraint.soft:
+                constraint.check(setting)
         bounds = trade_bounds(constraints, setting)
         check_capacity(*bounds, constraints, setting)
     return State(setting, terms, constraints, curvature, bounds)
+
+
+def rejudged(state: State, touched: set[str]) -> tuple[State, set[str]]:
+    """
+    Collect the curvature again where terms of these names changed it, and say whose numbers follow.
+
+    What another cost carries of it may change with any of them, and then the setting does.
+    """
+    carriers = {t.cost.name for t in state.terms if isinstance(t.cost, Carrier)}
+    curved = {t.cost.name for t in state.terms if t.cost.curvature(state.setting) is not None}
+    if not curved or not touched & (curved | carriers):
+        return state, set()
+    curvature, _ = collect(state.terms, state.setting)
+    if carriers:
+        state = replace(state, setting=state.setting.but(lent=None if curvature is None else curvature.lent))
+    return replace(state, curvature=curvature), {CURVATURE, *carriers}
+
+
+def with_penalty(terms: tuple[Term, ...], own: tuple[Term, ...]) -> tuple[Term, ...]:
+    """
+    Add the costs that come with a rule.
+
+    The objective of a problem, given back, has them already: they keep their weights, and follow the rule.
+    """
+    new = {(type(t.cost), t.cost.name): t for t in own}
+    kept = tuple(Term(t.weight, new.pop((type(t.cost), t.cost.name), t).cost) for t in terms)
+    return kept + tuple(new.values())
 
 
 def check_history(setting: Setting) -> None:
