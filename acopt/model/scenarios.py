@@ -17,7 +17,7 @@ from acopt.model.algebra import Parameters, Term
 from acopt.model.curvature import Curvature, collect
 from acopt.model.paths import Paths, scaled
 from acopt.model.setting import Setting
-from acopt.model.statement import _mean_eta
+from acopt.model.statement import mean_eta
 
 PER_VOLUME = "per volume"
 
@@ -38,7 +38,7 @@ def bare(setting: Setting, market: Any, terms: tuple[Term, ...], what: str) -> t
         out = Setting(setting.order, own, setting.complete)
         curvature, forbidden = collect(terms, out)
         out = out.but(forbidden=forbidden, lent=None if curvature is None else curvature.lent)
-        return out.but(eta=_mean_eta(terms, out)), curvature
+        return out.but(eta=mean_eta(terms, out)), curvature
 
 
 def ruled(own: Setting, setting: Setting) -> Setting:

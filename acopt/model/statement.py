@@ -41,7 +41,7 @@ def state_of(
     for constraint in constraints:
         own = None if constraint.soft else constraint.one_sided(setting)
         one_sided |= own if own is not None else False
-    setting = setting.but(one_sided=one_sided, eta=_mean_eta(terms, setting), past=past)
+    setting = setting.but(one_sided=one_sided, eta=mean_eta(terms, setting), past=past)
     with diagnosable(setting, terms, constraints):
         for constraint in constraints:
             constraint.where(setting)
@@ -91,13 +91,13 @@ def check_history(setting: Setting) -> None:
         )
 
 
-def _mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
+def mean_eta(terms: tuple[Term, ...], setting: Setting) -> Array | None:
     """Mean of tau_k C_k over tradable intervals (n,), of the convex trade costs: the eta that scales smoothness."""
     eta: Array | None = None
     count = np.maximum((~setting.forbidden & (setting.durations > 0)).sum(axis=0), 1)
     for term in terms:
         c = term.cost.curvature(setting)
-        if c is None:
+        if c is None or not np.where(np.isinf(c), 0.0, c).any():
             continue
         diagonal = np.where(setting.forbidden, 0.0, c if c.ndim == 2 else np.einsum("kii->ki", c))
         if diagonal.sum() >= 0:
