@@ -33,6 +33,22 @@ SAID = {
         "lots of 100",
         "replayed, 2019-02-15",
     ],
+    "power_law": [
+        "A line through the law at 10% of volume loses",
+        "The plan's impact is the published law's: True",
+        "a conic program and not a QP",
+    ],
+    "transient": [
+        "Obizhaeva and Wang: 16,473.29 at both ends",
+        "certified: gap",
+        "Refused: TransientImpact: the kernel box",
+    ],
+    "wrong_parameters": [
+        "planned in (row), paid in (column)",
+        "One plan for all: at worst",
+        "Not to know the day's volume costs",
+        "Written: ",
+    ],
     "replay_real_bars": ["names, 20 days" if US_EQUITIES.is_dir() else "synthetic sample", "paired", "Written: "],
     "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
 }

@@ -11,10 +11,12 @@ import pandas as pd
 
 from acopt.constraints.trading import Monotone, Participation
 from acopt.costs.impact import TemporaryImpact
+from acopt.costs.transient import TransientImpact
 from acopt.insight.amounts import Amount, amounts, follows
 from acopt.insight.closed_form import distance_from_closed_form
 from acopt.insight.history import history
 from acopt.insight.lots import RoundedSchedule
+from acopt.insight.round_trips import round_trips
 from acopt.insight.shadow_prices import most_valuable, shadow_prices
 from acopt.insight.strategies import max_participation, time_done
 from acopt.insight.words import amount, at, auction, bps, clock, count, money, names, nearest_minute, percent
@@ -48,7 +50,8 @@ def summarise(schedule: Schedule) -> str:
     realised, drift, to go, total); the risk, also that of trading evenly within the intervals where it differs by
     more than 10%, and that of slippage against each benchmark (of a re-plan: from now on); the objective; urgency;
     what is history; when it is done; participation against its cap; trades against the order, where no `Monotone`
-    forbids them; hedge legs; which bounds on trades bind; rules broken; what the law behind a linearised impact
+    forbids them, and why they pay; hedge legs; which bounds on trades bind; rules broken, and soft ones that gave way;
+    what the law behind a linearised impact
     would charge; what was assumed; the distance from Almgren and Chriss' closed form, when the problem reduces to
     it; the certificate, or the distance from the best in lots.
 
@@ -192,6 +195,14 @@ def _against(schedule: Schedule) -> Iterator[Line]:
     yield "against order", f"{text}; Monotone() would forbid them"
 
 
+def _round_trips(schedule: Schedule) -> Iterator[Line]:
+    """Say why trades against the order pay, and which kernels are numerically fragile."""
+    yield from (("round trips", sentence) for sentence in round_trips(schedule))
+    for term in schedule.pricing.terms:
+        if isinstance(term.cost, TransientImpact):
+            yield from (("kernel", note) for note in term.cost.notes(schedule.setting))
+
+
 def _hedges(schedule: Schedule) -> Iterator[Line]:
     """Size the hedge legs: what they trade in all, and the most that they hold open."""
     setting = schedule.setting
@@ -306,6 +317,7 @@ FACTS: tuple[Callable[[Schedule], Iterable[Line]], ...] = (
     _pace,
     _participation,
     _against,
+    _round_trips,
     _hedges,
     _rules,
     _gave_way,

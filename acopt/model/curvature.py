@@ -113,24 +113,27 @@ def _shared(convex: Array, concave: Array, carriers: Sequence[Term], setting: Se
     Lend the curvature of the assets that need it to the first cost that carries it.
 
     The concave part counts against everything that is convex in the same trades, so it is lent together
-    with the convex one; every carrier is told, with zeros where it carries nothing.
+    with the convex one. Where that is not enough, the curvature of all assets is: a cost that acts between assets
+    needs that of the others too. Every carrier is told, with zeros where it carries nothing.
     """
     total, forbidden = convex + concave, setting.forbidden
     if total.ndim == 3:
-        lend = np.ones(total.shape) * bool(_concave_rows(total, concave, forbidden)[0].any())
-        forbidden = forbidden[:, :, None] | forbidden[:, None, :]
+        needed = np.full(total.shape, _concave_rows(total, concave, forbidden)[0].any())
+        free = ~(forbidden[:, :, None] | forbidden[:, None, :])
     else:
-        lend = np.ones(total.shape) * _concave_cells(convex, concave, forbidden).any(axis=0)
-    lend = np.where(forbidden, 0.0, lend)
+        needed = np.broadcast_to(_concave_cells(convex, concave, forbidden).any(axis=0), total.shape)
+        free = ~forbidden
     lent = {t.cost.name: np.zeros(total.shape) for t in carriers}
-    if not lend.any():
+    if not (needed & free).any():
         return Curvature(total, lent)
-    places = [_carried(t, lend * total, setting) for t in carriers]
-    taken = next((t for t, place in zip(carriers, places, strict=True) if place is None), None)
-    if taken is None:
-        raise ModelError(_explain(places[0], carriers, lend * convex, lend * concave, setting))
-    lent[taken.cost.name] = lend * total
-    return Curvature((1.0 - lend) * total, lent)
+    for part in (needed & free, free):
+        lend = part.astype(float)
+        places = [_carried(t, lend * total, setting) for t in carriers]
+        taken = next((t for t, place in zip(carriers, places, strict=True) if place is None), None)
+        if taken is not None:
+            lent[taken.cost.name] = lend * total
+            return Curvature((1.0 - lend) * total, lent)
+    raise ModelError(_explain(places[0], carriers, lend * convex, lend * concave, setting))
 
 
 def _carried(term: Term, lent: Array, setting: Setting) -> tuple[int, int] | None:
@@ -148,10 +151,10 @@ def _explain(
         fits = any(_carried(t, convex + part * concave, setting) is None for t in carriers)
         low, high = (part, high) if fits else (low, part)
     would_do = f"{100.0 * low:.4g}% of gamma would do" if low > 1e-6 else "nothing is there to make up for it"
-    several = " add to it (each on its own; one kernel that is their sum may carry more)"
+    alone = " (each on its own; one kernel that is their sum may carry more)" if len(carriers) > 1 else ""
     return (
         f"the quadratic cost of trades is not convex for {place(k, i, setting.grid.labels, setting.assets)}, with what "
-        f"{' and '.join(t.cost.name for t in carriers)}{several if len(carriers) > 1 else ' adds to it'}: permanent impact is recovered faster than "
+        f"comes from {' and '.join(t.cost.name for t in carriers)}{alone}: permanent impact is recovered faster than "
         f"temporary and transient impact are paid ({would_do}). Use shorter intervals, a larger eta or strength, a "
         "smaller gamma, or PermanentImpact(own='half')"
     )
