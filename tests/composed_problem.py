@@ -7,9 +7,6 @@ import numpy as np
 import pandas as pd
 
 import acopt as ac
-from acopt.costs.power import PowerImpact
-from acopt.costs.transient import TransientImpact
-from acopt.market.kernels import ExponentialDecay, LinearDecay, PowerLawDecay
 
 
 def problem_of(case):
@@ -144,13 +141,13 @@ class Desk:
         strength = data["strength"]
         diagonal = np.array_equal(strength, np.diag(np.diag(strength)))
         by_asset = self.series(np.diag(strength)) if diagonal else pd.DataFrame(strength, self.assets, self.assets)
-        return TransientImpact(kernel, by_asset, trade_at=data["trade_at"])
+        return ac.TransientImpact(kernel, by_asset, trade_at=data["trade_at"])
 
     def _power_impact(self, data):
         auctions = self.tape.auctions
         at = pd.DataFrame(data["auction"][auctions], self.grid.labels[auctions], self.assets)
         auction = at if auctions.any() else None
-        return PowerImpact(self.table(data["coefficient"]), data["exponent"], auction=auction)
+        return ac.PowerImpact(self.table(data["coefficient"]), data["exponent"], auction=auction)
 
     def _square(self, data):
         label, centre, size, money = self.assets[data["asset"]], data["centre"], data["size"], float(data["money"])
@@ -219,9 +216,9 @@ def kernel_of(kernel):
     """One decay in acopt's words."""
     kind, *numbers = kernel
     if kind == "exponential":
-        return ExponentialDecay(rate=numbers[0])
+        return ac.ExponentialDecay(rate=numbers[0])
     if kind == "power":
-        return PowerLawDecay(*numbers)
+        return ac.PowerLawDecay(*numbers)
     if kind == "linear":
-        return LinearDecay(numbers[0])
+        return ac.LinearDecay(numbers[0])
     return lambda times: sum(share * np.exp(-rate * np.asarray(times)) for share, rate in numbers)

@@ -1,4 +1,4 @@
-"""The command line: `acopt plan`, `acopt solve`, `acopt compare`, `acopt problems`."""
+"""The command line: `acopt plan`, `solve`, `compare`, `problems`, `hash`, `schema`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from acopt.interface import document, plotting, tables
 from acopt.interface.files import require, write_files
 from acopt.interface.planning import Request, settled
 from acopt.model.schedule import Schedule
+from acopt.spec.audit import content_hash
 from acopt.spec.files import list_problems, load_problem
+from acopt.spec.json_schema import json_schema
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -234,6 +236,20 @@ def problems() -> None:
     width = int(found["name"].str.len().max()) if len(found) else 0
     for _, each in found.iterrows():
         typer.echo(f"{each['name']:<{width}}  {each['title']} [{each['source']}]")
+
+
+@app.command("hash")
+def content(problem: Target, case: CaseName = None) -> None:
+    """Print the content hash of a problem, case by case: its data, and the versions that would solve it."""
+    file = load_problem(problem)
+    for name in file.cases if case is None else (case,):
+        typer.echo(f"{content_hash(file.problem(name))}  {file.name}" + f", {name}" * (len(file.cases) > 1))
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of problem files, for editors: acopt schema > problem.schema.json."""
+    typer.echo(json_schema(), nl=False)
 
 
 def _write(plan: Schedule, out: Path | None, plot: Path | None, draw: Callable[[], Figure]) -> list[str]:

@@ -377,6 +377,18 @@ class ExecutionProblem:
         """Say which rules conflict and what repairs that, or which cost lacks a counterweight; see `acopt.insight`."""
         return diagnosed(self._state.setting, self._state.terms, self._state.constraints)
 
+    def to_toml(self) -> str:
+        """Write the problem as the text of a problem file; see `acopt.spec.writer`."""
+        from acopt.spec.writer import to_toml
+
+        return to_toml(self)
+
+    def content_hash(self) -> str:
+        """Return one number for the data and the versions behind an answer; see `acopt.spec.audit`."""
+        from acopt.spec.audit import content_hash
+
+        return content_hash(self)
+
     def frontier(self, points: int = 25, *, term: str | None = None) -> Frontier:
         """Trace cost against risk; `term` names the risk when there are several. See `acopt.sweeps.frontier`."""
         from acopt.sweeps.frontier import trace

@@ -17,7 +17,8 @@ from pydantic import ValidationError
 from acopt.errors import DataError
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
-from acopt.spec.assembly import Assembly, one_line
+from acopt.spec.assembly import Assembly
+from acopt.spec.axes import Source, one_line
 from acopt.spec.schema import CaseTable, ProblemSpec
 
 COLUMNS = ["case", "quantity", "asset", "time", "expected", "found", "allowed", "origin", "passed"]
@@ -50,7 +51,7 @@ class ProblemFile:
         """Solve a case, by its dial if it has one; trades that it states are priced, not solved for."""
         table = self._case(case)
         problem, trades, dial = self.problem(case), self._assembly.trades(table), table.solve or self.spec.solve
-        with self._assembly.naming(f"case {table.name!r}"):
+        with self._assembly.source.naming(f"case {table.name!r}"):
             if trades is not None:
                 return problem.evaluate(trades, name=table.name)
             return problem.solve() if dial is None else problem.solve_for(**dial.model_dump(exclude_none=True))
@@ -96,9 +97,17 @@ def _number(plan: Schedule, quantity: str) -> float:
     return plan.bps(getattr(plan, in_bps[name])) if name in in_bps else float(getattr(plan, name))
 
 
-def load_problem(name_or_path: str | PathLike[str]) -> ProblemFile:
+def load_problem(name_or_path: str | PathLike[str], *, custom: bool = True) -> ProblemFile:
     """
     Read a problem that acopt ships, by its name, or any file whose path ends in .toml.
+
+    A file may name code of one's own (`package.module:name`), which is imported: load only files that you trust, or
+    say custom=False.
+
+    Parameters
+    ----------
+    name_or_path : its name, or its path.
+    custom : whether the file may import functions and classes of one's own; if not, it is refused when it does.
 
     Raises
     ------
@@ -108,10 +117,10 @@ def load_problem(name_or_path: str | PathLike[str]) -> ProblemFile:
     """
     text, shipped = fspath(name_or_path), _shipped()
     if text.endswith(".toml"):
-        return _read(text, Path(text))
+        return _read(text, Path(text), custom)
     if text not in shipped:
         raise DataError(f"no problem is called {text!r}; there are: {', '.join(shipped)} (or give the path of a .toml)")
-    return _read(f"{text}.toml", shipped[text])
+    return _read(f"{text}.toml", shipped[text], custom)
 
 
 def list_problems() -> pd.DataFrame:
@@ -129,25 +138,45 @@ def _shipped() -> dict[str, Traversable]:
     return {each.name.removesuffix(".toml"): each for each in sorted(found, key=lambda each: each.name)}
 
 
-def _read(file: str, source: Traversable) -> ProblemFile:
-    text = ""
+def parse_problem(text: str, *, file: str = "text", custom: bool = True) -> ProblemFile:
+    """
+    Read a problem from the text of a problem file.
+
+    Parameters
+    ----------
+    text : TOML.
+    file : what errors call it.
+    custom : as in `load_problem`.
+
+    Raises
+    ------
+    DataError, ModelError
+        As `load_problem`.
+    """
     try:
-        text = source.read_text(encoding="utf-8")
         data = tomllib.loads(text)
         spec = ProblemSpec.model_validate(data)
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file") from error
     except ValidationError as error:
         raise DataError(one_line(f"{file}: {_explain(error, data)}")) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         reason = str(error).replace("at end of document", f"at line {len(text.splitlines())}")
         raise DataError(one_line(f"{file}: cannot be read as TOML: {reason}")) from error
-    assembly, names = Assembly(file, spec), tuple(case.name for case in _cases(spec))
+    assembly, names = Assembly(Source(file, custom=custom), spec), tuple(case.name for case in _cases(spec))
     for case in _cases(spec):
         if names.count(case.name) > 1:
-            assembly.refuse("case", f"two are called {case.name!r}; names must differ")
+            assembly.source.refuse("case", f"two are called {case.name!r}; names must differ")
         assembly.examine(case)
     return ProblemFile(spec.problem.name, spec.problem.title, str(spec.problem.source), names, spec, assembly)
+
+
+def _read(file: str, source: Traversable, custom: bool) -> ProblemFile:
+    try:
+        text = source.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: no such file") from error
+    except (OSError, ValueError) as error:
+        raise DataError(one_line(f"{file}: cannot be read as TOML: {error}")) from error
+    return parse_problem(text, file=file, custom=custom)
 
 
 def _cases(spec: ProblemSpec) -> tuple[CaseTable, ...]:
@@ -188,7 +217,7 @@ def _locate(steps: Sequence[int | str], data: Any, *, missing: bool) -> list[str
     for position, step in enumerate(steps):
         if isinstance(step, int) and isinstance(data, list):
             path.append(f"[{step}]")
-            data = data[step]
+            data = data[step] if step < len(data) else None
         elif isinstance(data, dict) and (step in data or (missing and position == len(steps) - 1)):
             path.append(str(step))
             data = data.get(step)

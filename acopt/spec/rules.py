@@ -4,17 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, Tag
 
-from acopt.spec.tables import Amount, ByAsset, ByLabel, Layers, ListOf, Number, Positive, Square, Table, Text, Time
+from acopt.spec.costs import Costs
+from acopt.spec.forms import Cash, Exposures, Groups, Labels, Limit
+from acopt.spec.own import Function
+from acopt.spec.tables import (
+    Amount,
+    Arguments,
+    ByAsset,
+    ByLabel,
+    Importable,
+    Layers,
+    ListOf,
+    Number,
+    Positive,
+    Square,
+    Table,
+    Text,
+    Window,
+    own_or_known,
+)
 
 
 class ConstraintBase(Table):
-    """What every constraint has: a name (its type by default), the assets and the window it is about."""
+    """What every constraint has: a name (its type by default), assets, a window, and the weight of its penalty."""
 
     name: Text | None = None
-    assets: ListOf[Text] | None = None
-    during: Annotated[tuple[Time, Time], Field(strict=False)] | None = None
+    weight: Amount | None = None
+    assets: Annotated[ListOf[Text], Labels()] | None = None
+    during: Window | None = None
+    penalty_bps: ByAsset[Positive] | None = None
 
 
 class PlainTable(ConstraintBase):
@@ -51,7 +71,7 @@ class FactorNeutralTable(ConstraintBase):
     """See `acopt.FactorNeutral`; exposures by asset, or by asset and factor."""
 
     type: Literal["FactorNeutral"]
-    exposures: dict[str, Number] | Square
+    exposures: Annotated[dict[str, Number] | Square, Exposures()]
     tolerance: ByLabel[Amount]
     of: Literal["remaining", "holdings"] | None = None
 
@@ -60,7 +80,7 @@ class GroupNeutralTable(ConstraintBase):
     """See `acopt.GroupNeutral`; groups: the label of each asset's group."""
 
     type: Literal["GroupNeutral"]
-    groups: dict[str, Text]
+    groups: Annotated[dict[str, Text], Groups()]
     tolerance: ByLabel[Amount]
     of: Literal["remaining", "holdings"] | None = None
 
@@ -69,8 +89,8 @@ class CashBalanceTable(ConstraintBase):
     """See `acopt.CashBalance`; a number, or a list by interval."""
 
     type: Literal["CashBalance"]
-    lower: float | ListOf[float] | None = None
-    upper: float | ListOf[float] | None = None
+    lower: Annotated[float | ListOf[float], Cash()] | None = None
+    upper: Annotated[float | ListOf[float], Cash()] | None = None
 
 
 class AllowUnfilledTable(ConstraintBase):
@@ -78,6 +98,32 @@ class AllowUnfilledTable(ConstraintBase):
 
     type: Literal["AllowUnfilled"]
     penalty_bps: ByAsset[Positive]
+
+
+class BudgetTable(Table):
+    """See `acopt.Budget`: what its costs add up to is at most `limit`, in currency, or `limit_bps`."""
+
+    forms = ({"limit"}, {"limit_bps"})
+    name: Text | None = None
+    type: Literal["Budget"]
+    cost: Annotated[Costs, Field(min_length=1)]
+    limit: Annotated[Number, Limit(bps=False)] | None = None
+    limit_bps: Annotated[Number, Limit(bps=True)] | None = None
+
+
+class CustomConstraintTable(Table):
+    """See `acopt.CustomConstraint`; its function is imported."""
+
+    name: Text | None = None
+    type: Literal["CustomConstraint"]
+    function: Annotated[Importable, Function()]
+
+
+class OwnConstraintTable(ConstraintBase):
+    """A rule of one's own, `package.module:Class`, and the keywords it is made with."""
+
+    type: Importable
+    arguments: Arguments = Field(default_factory=dict)
 
 
 ConstraintTable: TypeAlias = (
@@ -89,5 +135,13 @@ ConstraintTable: TypeAlias = (
     | GroupNeutralTable
     | CashBalanceTable
     | AllowUnfilledTable
+    | BudgetTable
+    | CustomConstraintTable
 )
-Constraints: TypeAlias = ListOf[Annotated[ConstraintTable, Field(discriminator="type")]]
+Constraints: TypeAlias = ListOf[
+    Annotated[
+        Annotated[ConstraintTable, Field(discriminator="type"), Tag("known")]
+        | Annotated[OwnConstraintTable, Tag("own")],
+        own_or_known("type"),
+    ]
+]

@@ -6,19 +6,17 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Generic, Literal, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, model_validator
 
+from acopt.spec.costs import Costs, MarketTable
 from acopt.spec.rules import Constraints
 from acopt.spec.tables import (
     Amount,
-    ByAsset,
     Layers,
     ListOf,
-    Matrix,
     Number,
     Path,
     Positive,
-    Square,
     T,
     Table,
     Text,
@@ -53,12 +51,16 @@ class ProblemTable(Table):
 
 
 class GridTable(Table):
-    """[grid]: horizon and periods; edges; date and bar of a session; or first, last and bar of several sessions."""
+    """
+    [grid]: horizon and periods; edges; date and bar of a session; or first, last and bar of several sessions.
+
+    Edges are what every grid holds: numbers, which intervals are closed and which are auctions, and stamps.
+    """
 
     forms = ({"horizon", "periods"}, {"edges"}, {"date", "bar"}, {"first", "last", "bar"})
     details: ClassVar[Mapping[str, tuple[str, ...]]] = {
         "horizon": ("unit",),
-        "edges": ("unit", "closed"),
+        "edges": ("unit", "closed", "auctions", "timestamps", "tz", "session"),
         "date": SESSION,
         "first": (*SESSION, "overnight", "dates"),
     }
@@ -74,7 +76,9 @@ class GridTable(Table):
     bar: Text | None = None
     start: str | dt.time | None = None
     end: str | dt.time | None = None
-    auctions: bool | Literal["open", "close"] | None = None
+    auctions: bool | Literal["open", "close"] | ListOf[bool] | None = None
+    timestamps: ListOf[dt.datetime] | None = None
+    session: Text | None = None
     calendar: Text | None = None
     lunch: Positive | None = None
     overnight: Amount | None = None
@@ -95,6 +99,9 @@ class GridTable(Table):
         for name in type(self).model_fields:
             if name in concerned and getattr(self, name) is not None:
                 raise refusal(f"not accepted with {self.form}; accepted are {', '.join(accepted)}", f".{name}")
+        if self.auctions is not None and isinstance(self.auctions, tuple) != (self.form == "edges"):
+            wanted = "a list with true or false for each interval" if self.form == "edges" else "true, open or close"
+            raise refusal(f"expected with {self.form} is {wanted}", ".auctions")
         return self
 
 
@@ -114,170 +121,6 @@ class AssetTable(Table):
         if self.hedge and (self.initial or self.target):
             raise refusal("a hedge starts and ends flat; leave out initial and target", ".hedge")
         return self
-
-
-class CovarianceTable(Table):
-    """Covariance of price changes per unit time: matrix; or volatility (and correlation); or a factor model."""
-
-    forms = (
-        {"matrix"},
-        {"volatility"},
-        {"volatility", "correlation"},
-        {"loadings", "factor_covariance", "specific_variance"},
-    )
-    matrix: Matrix | None = None
-    volatility: ByAsset[Amount] | None = None
-    correlation: Matrix | None = None
-    loadings: ListOf[ListOf[Number]] | Square | None = None
-    factor_covariance: Matrix | None = None
-    specific_variance: ByAsset[Amount] | None = None
-    scale: Layers[Amount] | None = None
-
-
-class LinearImpactTable(Table):
-    """See `acopt.LinearImpact`."""
-
-    model: Literal["LinearImpact"]
-    bps: ByAsset[Amount]
-    at: Positive | None = None
-    permanent_bps: ByAsset[Amount] | None = None
-
-
-class SquareRootImpactTable(Table):
-    """See `acopt.SquareRootImpact`."""
-
-    model: Literal["SquareRootImpact"]
-    coefficient: ByAsset[Amount]
-    at: Positive | None = None
-
-
-class AlmgrenEtAl2005Table(Table):
-    """See `acopt.AlmgrenEtAl2005`."""
-
-    model: Literal["AlmgrenEtAl2005"]
-    at: Positive | None = None
-    shares_outstanding: ByAsset[Positive] | None = None
-
-
-class ImpactCoefficientsTable(Table):
-    """See `acopt.ImpactCoefficients`; a list in `auction` has a number for each auction."""
-
-    model: Literal["ImpactCoefficients"]
-    eta: Layers[Amount]
-    gamma: ByAsset[Number] | Square | None = None
-    auction: Layers[Amount] | None = None
-
-
-ImpactTable: TypeAlias = LinearImpactTable | SquareRootImpactTable | AlmgrenEtAl2005Table | ImpactCoefficientsTable
-
-
-class MarketTable(Table):
-    """[market]: expected volume by interval, risk and impact."""
-
-    volume: Layers[Amount] | None = None
-    covariance: CovarianceTable | None = None
-    impact: Annotated[ImpactTable, Field(discriminator="model")] | None = None
-
-
-class CostBase(Table):
-    """What every cost has: a weight (a risk without one needs a dial) and a name (its type by default)."""
-
-    name: Text | None = None
-    weight: Amount | None = None
-
-
-class TemporaryImpactTable(CostBase):
-    """See `acopt.TemporaryImpact`; by pair of assets is cross-impact, a list in `auction` is by auction."""
-
-    type: Literal["TemporaryImpact"]
-    eta: Layers[Amount] | Square | None = None
-    auction: Layers[Amount] | Square | None = None
-
-
-class PermanentImpactTable(CostBase):
-    """See `acopt.PermanentImpact`."""
-
-    type: Literal["PermanentImpact"]
-    gamma: ByAsset[Number] | Square | None = None
-    own: Literal["full", "half"] | None = None
-
-
-class SpreadCostTable(CostBase):
-    """See `acopt.SpreadCost`."""
-
-    type: Literal["SpreadCost"]
-    half_spread: Layers[Amount] | None = None
-
-
-class TimingRiskTable(CostBase):
-    """See `acopt.TimingRisk`."""
-
-    type: Literal["TimingRisk"]
-    covariance: CovarianceTable | None = None
-
-
-class BenchmarkTable(Table):
-    """See `acopt.TWAP`, `acopt.VWAP`, `acopt.Close`; start and end of the window, the whole grid by default."""
-
-    kind: Literal["TWAP", "VWAP", "Close"]
-    start: Time | None = None
-    end: Time | None = None
-
-    @model_validator(mode="after")
-    def _close(self) -> BenchmarkTable:
-        for name in ("start", "end"):
-            if self.kind == "Close" and getattr(self, name) is not None:
-                raise refusal("not accepted: Close is the last interval, whatever the window", f".{name}")
-        return self
-
-
-class TrackingRiskTable(CostBase):
-    """See `acopt.TrackingRisk`; benchmark: its kind, or shares still to trade at t_0..t_N, for each asset."""
-
-    type: Literal["TrackingRisk"]
-    benchmark: Annotated[
-        Annotated[BenchmarkTable, Tag("by kind")] | Annotated[Path, Tag("by path")],
-        Discriminator(lambda value: "by kind" if isinstance(value, dict) and "kind" in value else "by path"),
-    ]
-    covariance: CovarianceTable | None = None
-
-
-class SmoothnessTable(CostBase):
-    """See `acopt.Smoothness` and `acopt.Jerk`; `mu` is the strength outright (`weight` multiplies, as everywhere)."""
-
-    forms = ({"scale"}, {"mu"})
-    type: Literal["Smoothness", "Jerk"]
-    derivative: Annotated[int, Field(ge=1)] | None = None
-    scale: Positive | str | None = None
-    mu: ByAsset[Amount] | None = None
-
-    @model_validator(mode="after")
-    def _jerk(self) -> SmoothnessTable:
-        if self.type == "Jerk" and self.derivative is not None:
-            raise refusal("Jerk is derivative 2; use Smoothness for another", ".derivative")
-        return self
-
-
-class AlphaTable(CostBase):
-    """See `acopt.Alpha` (drift) and `acopt.Alpha.from_bps` (bps, half_life)."""
-
-    forms = ({"drift"}, {"bps", "half_life"})
-    type: Literal["Alpha"]
-    drift: Layers[Number] | None = None
-    bps: ByAsset[Number] | None = None
-    half_life: Positive | str | None = None
-
-
-CostTable: TypeAlias = (
-    TemporaryImpactTable
-    | PermanentImpactTable
-    | SpreadCostTable
-    | TimingRiskTable
-    | TrackingRiskTable
-    | SmoothnessTable
-    | AlphaTable
-)
-Costs: TypeAlias = ListOf[Annotated[CostTable, Field(discriminator="type")]]
 
 
 class SolveTable(Table):
@@ -346,6 +189,12 @@ class CaseTable(Table):
         return self
 
 
+class HistoryTable(Table):
+    """[history]: what was executed in the first intervals, shares by asset, buys +, sells -."""
+
+    executed: Path
+
+
 class ProblemSpec(Table):
     """A whole problem file."""
 
@@ -355,5 +204,6 @@ class ProblemSpec(Table):
     market: MarketTable = MarketTable()
     cost: Annotated[Costs, Field(min_length=1)]
     constraint: Constraints = ()
+    history: HistoryTable | None = None
     solve: SolveTable | None = None
     case: ListOf[CaseTable] = ()

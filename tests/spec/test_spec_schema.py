@@ -333,6 +333,27 @@ MISTAKES = [
     (GOOD.replace(RULE, 'type = "TradeSize"\nlower = nan'), "constraint[0]: TradeSize lower is nan"),
     (GOOD.replace(RULE, 'type = "NoTrade"\nduring = [0.3, 0.5]'), "constraint[0]: 0.3 is not an edge"),
     (GOOD.replace(RULE, 'type = "NoTrade"'), "constraint[0]: NoTrade: name a window"),
+    (GOOD.replace(RULE, 'type = "NoTrade"\nduring = [0.5]'), "constraint[0].during[1]: missing"),
+    (GOOD.replace(RULE, RULE + "\nweight = 2.0"), "constraint[0].weight: the rule has no cost to be weighted"),
+    (GOOD.replace(GRID, "edges = [0, 1, 2]\nauctions = true"), "grid.auctions: expected with edges is a list"),
+    (GOOD.replace(GRID, SESSION + "auctions = [true]"), "grid.auctions: expected with date is true, open or close"),
+    (
+        GOOD.replace(GRID, 'edges = [0, 1]\ntimestamps = [2019-02-15T10:00:00, 2019-02-15T11:00:00]\ntz = "UTC"'),
+        "grid: ti",
+    ),
+    (
+        GOOD.replace(GRID, 'edges = [0, 1]\ntimestamps = [2019-02-15T10:00:00Z, 2019-02-15T11:00:00Z]\ntz = "X"'),
+        "grid: t",
+    ),
+    (
+        GOOD.replace("[market]", "[history]\nexecuted = { A = [1.0] }\n[market]"),
+        "history.executed: no value for B; giv",
+    ),
+    (
+        GOOD.replace("[market]", "[history]\nexecuted = { A = [1.0], B = [1, 2, 3, 4] }\n[market]"),
+        "history.executed.B: a list of 4 was given; lists of the same length are expected, from 1 to 3",
+    ),
+    (GOOD.replace("[market]", "[history]\nexecuted = [1.0]\n[market]"), "history.executed: a list for each of A, B"),
     (
         GOOD.replace(COVARIANCE, "covariance = { matrix = [[1, 2], [2, 1]] }"),
         "market.covariance: covariance is not positive",
