@@ -25,7 +25,7 @@ from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
 from acopt.model.solution import Solver
-from acopt.model.statement import check_distinct, check_history, rejudged, state_of, with_penalty
+from acopt.model.statement import check_distinct, check_history, rejudged, state_of, well_posed, with_penalty
 
 if TYPE_CHECKING:
     from acopt.insight.diagnosis import Diagnosis
@@ -44,6 +44,8 @@ class ExecutionProblem:
     market : what is known; it may hold more assets than the order.
     objective : a cost, or a sum of weighted costs.
     constraints : rules; completion is implied unless `AllowUnfilled` is among them.
+    executed : (p, n) shares, buys +, sells -, traded in the first p < N intervals, which are history; see
+        `with_history`.
 
     Raises
     ------
@@ -56,36 +58,24 @@ class ExecutionProblem:
     """
 
     def __init__(
-        self, order: Order, market: Market, objective: Cost | Objective, constraints: Sequence[Constraint] = ()
+        self,
+        order: Order,
+        market: Market,
+        objective: Cost | Objective,
+        constraints: Sequence[Constraint] = (),
+        *,
+        executed: Array | None = None,
     ) -> None:
-        if not isinstance(order, Order):
-            raise DataError(f"ExecutionProblem order: {type(order).__name__} was given, an Order is expected")
-        if not isinstance(market, Market):
-            raise DataError(f"ExecutionProblem market: {type(market).__name__} was given, a Market is expected")
-        if not isinstance(objective, Cost | Objective):
-            raise ModelError(
-                f"ExecutionProblem objective: {_kind(objective)} was given; a cost or a sum of costs is expected"
-            )
-        if isinstance(constraints, Constraint):
-            constraints = [constraints]
-        if not isinstance(constraints, Sequence):
-            raise ModelError(
-                f"ExecutionProblem constraints: {_kind(constraints)} was given; a list of constraints is expected"
-            )
-        for constraint in constraints:
-            if not isinstance(constraint, Constraint):
-                raise ModelError(
-                    f"ExecutionProblem constraints: {_kind(constraint)} was given, a Constraint is expected "
-                    "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
-                )
+        rules = well_posed(order, market, objective, constraints)
         terms = objective._terms()
-        for constraint in constraints:
-            penalty = constraint.penalty()
+        for rule in rules:
+            penalty = rule.penalty()
             terms = with_penalty(terms, () if penalty is None else penalty.terms)
         if not terms:
             raise ModelError("ExecutionProblem objective: it has no cost; one such as TemporaryImpact() is expected")
-        check_distinct([t.cost.name for t in terms] + [c.name for c in constraints])
-        self._state = state_of(order, market, terms, tuple(constraints))
+        check_distinct([t.cost.name for t in terms] + [c.name for c in rules])
+        self._state = state_of(order, market, terms, rules, executed)
+        check_history(self._state.setting)
         self._numbers = self.declaration.numbers(self._state)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -399,10 +389,3 @@ class ExecutionProblem:
         n, m = self._state.setting.shape
         rules = ", ".join(c.name for c in self.constraints) or "none"
         return f"ExecutionProblem({m} asset{'s' if m != 1 else ''} x {n} intervals: {self.objective!r}; rules: {rules})"
-
-
-def _kind(value: Any) -> str:
-    """Name what was given; a class in the place of an instance is the likely slip."""
-    return (
-        f"the class {value.__name__} (write {value.__name__}(...))" if isinstance(value, type) else type(value).__name__
-    )

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, place
+from acopt.market.labels import Array, numbers, place
 from acopt.market.market import Market
 from acopt.market.order import Order
-from acopt.model.algebra import Constraint, Term
+from acopt.model.algebra import Constraint, Cost, Objective, Term
 from acopt.model.curvature import Carrier, collect
 from acopt.model.declaration import CURVATURE, State
 from acopt.model.feasibility import check_capacity, diagnosable, trade_bounds
 from acopt.model.setting import Setting
+
+
+def well_posed(order: Any, market: Any, objective: Any, constraints: Any) -> tuple[Constraint, ...]:
+    """Demand that a problem is given what it takes; return its rules."""
+    if not isinstance(order, Order):
+        raise DataError(f"ExecutionProblem order: {type(order).__name__} was given, an Order is expected")
+    if not isinstance(market, Market):
+        raise DataError(f"ExecutionProblem market: {type(market).__name__} was given, a Market is expected")
+    if not isinstance(objective, Cost | Objective):
+        raise ModelError(
+            f"ExecutionProblem objective: {_kind(objective)} was given; a cost or a sum of costs is expected"
+        )
+    rules = [constraints] if isinstance(constraints, Constraint) else constraints
+    if not isinstance(rules, Sequence):
+        raise ModelError(
+            f"ExecutionProblem constraints: {_kind(constraints)} was given; a list of constraints is expected"
+        )
+    for rule in rules:
+        if not isinstance(rule, Constraint):
+            raise ModelError(
+                f"ExecutionProblem constraints: {_kind(rule)} was given, a Constraint is expected "
+                "(a user's CVXPY constraint goes in CustomConstraint(lambda p: ...))"
+            )
+    return tuple(rules)
 
 
 def state_of(
@@ -35,6 +61,7 @@ def state_of(
         The data alone show that no schedule obeys the constraints.
     """
     setting = Setting(order, market.select(order.assets), not any(c.allows_unfilled for c in constraints))
+    past = None if past is None else _history_of(past, setting)
     curvature, forbidden = collect(terms, setting)
     setting = setting.but(forbidden=forbidden, lent=None if curvature is None else curvature.lent)
     one_sided = np.zeros(setting.shape, dtype=bool)
@@ -79,6 +106,22 @@ def with_penalty(terms: tuple[Term, ...], own: tuple[Term, ...]) -> tuple[Term, 
     return kept + tuple(new.values())
 
 
+def _history_of(executed: Any, setting: Setting) -> Array:
+    """Demand shares of every asset in the first intervals, but not in all."""
+    past, (n, m) = numbers(executed, "executed"), setting.shape
+    if past.ndim != 2 or past.shape[1] != m or not len(past) < n:
+        raise DataError(
+            f"executed: an array of shape {past.shape} was given; (p, {m}) with p < {n} is expected, shares by interval "
+            "and asset"
+        )
+    if not np.isfinite(past).all():
+        k, i = (int(j) for j in np.argwhere(~np.isfinite(past))[0])
+        raise DataError(
+            f"executed: {past[k, i]} for {place(k, i, setting.grid.labels, setting.assets)}; a number is expected"
+        )
+    return past
+
+
 def check_history(setting: Setting) -> None:
     """Demand that nothing was executed where the market is closed or has no volume."""
     past = np.zeros(setting.shape) if setting.past is None else setting.past
@@ -111,3 +154,10 @@ def check_distinct(names: list[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ModelError(f"two terms of the problem are called {name!r}: give one of them a name=")
+
+
+def _kind(value: Any) -> str:
+    """Name what was given; a class in the place of an instance is the likely slip."""
+    return (
+        f"the class {value.__name__} (write {value.__name__}(...))" if isinstance(value, type) else type(value).__name__
+    )

@@ -69,8 +69,9 @@ class Assembly:
         rules = self.rules(case)
         objective = Objective((*(term for _, term in self.terms(case)), *self._penalties(case, rules)))
         with self.source.naming(f"case {case.name!r}"):
-            problem = ExecutionProblem(self.order, self.market, objective, [rule for _, rule in rules])
-            return problem if self.executed is None else problem.with_history(self.executed)
+            return ExecutionProblem(
+                self.order, self.market, objective, [rule for _, rule in rules], executed=self.executed
+            )
 
     def trades(self, case: CaseTable) -> Any:
         """Return the trades that a case states, or None."""

@@ -7,6 +7,7 @@ import pytest
 
 import acopt as ac
 from acopt.errors import DataError, InfeasibleError
+from acopt.spec.files import parse_problem
 
 TAIL = 1e-9  # trades that no news should move, of the order
 OBJECTIVE = (
@@ -152,3 +153,35 @@ def test_a_re_solve_follows_the_active_set_and_equals_a_fresh_solve():
         assert fresh.certificate.solver == "OSQP"
         np.testing.assert_allclose(plan.path.trades, fresh.path.trades, rtol=0, atol=1e-9 * plan.setting.size)
     assert "ACTIVE SET" in solvers
+
+
+def test_a_problem_may_be_stated_with_its_history():
+    """Also one that no schedule of the whole day would obey: more was done than the caps of the morning allow."""
+    market = builders.market("even", ["A"], volume=pd.Series({"A": 1e4}))
+    order, rules = ac.Order.sell({"A": 4_000.0}), [ac.Participation(0.05)]
+    costs = ac.TemporaryImpact() + 1e-6 * ac.TimingRisk()
+    with pytest.raises(ac.InfeasibleError, match="caps sum to"):
+        ac.ExecutionProblem(order, market, costs, rules)
+    stated = ac.ExecutionProblem(order, market, costs, rules, executed=np.array([[-2_500.0]]))
+    plan = stated.solve()
+    assert plan.trades["A"].iloc[0] == -2_500.0
+    assert plan.trades["A"].sum() == -4_000.0
+    assert plan.trades["A"].iloc[1:].min() >= -500.0
+    again = parse_problem(stated.to_toml()).problem()
+    assert again.content_hash() == stated.content_hash()
+    assert again.solve().trades.equals(plan.trades)
+
+
+@pytest.mark.parametrize(
+    ("executed", "said"),
+    [
+        (np.zeros((5, 1)), r"executed: an array of shape \(5, 1\) was given; \(p, 1\) with p < 5 is expected"),
+        (np.zeros(2), r"executed: an array of shape \(2,\) was given"),
+        (np.array([[np.nan]]), "executed: nan for A at 0.0; a number is expected"),
+        ("yesterday", "executed"),
+    ],
+)
+def test_a_history_that_is_none(executed, said):
+    market = builders.market("even", ["A"])
+    with pytest.raises(ac.DataError, match=said):
+        ac.ExecutionProblem(ac.Order.sell({"A": 10.0}), market, ac.TemporaryImpact(), executed=executed)
