@@ -198,7 +198,7 @@ class Solver:
         path, setting, rules = plan.path, plan.setting, plan.pricing.constraints
         scale, floor = self._scales(plan)
         if floor == 0.0 or setting.size == 0:
-            # It has no size of its own: that of a millionth of its natural unit, at least one unit of currency.
+            # No size of its own: a little of what its natural unit is worth, at least one unit of currency.
             unit = setting.market.prices @ _each(scales.reach, setting.shape[1]) if setting.size == 0 else 0.0
             floor = max(floor, 1.0, NOTHING * float(unit))
             scale = max(scale, floor)
@@ -316,7 +316,7 @@ def _natural_scales(state: State) -> Scales:
         volume = setting.market.volumes.mean(axis=0) if setting.market.has_volume else np.ones(m)
         most = np.maximum(np.abs(state.bounds[0]), np.abs(state.bounds[1])).sum(axis=0)
         unit = np.where(volume > 0, volume, 1.0)
-        unit = np.where((0 < most) & (most < unit), most, unit)
+        unit = np.where((most > 0) & (most < unit), most, unit)
     reach, objective = unit.copy(), None
     curvature = _typical_curvature(state)
     if curvature is not None:

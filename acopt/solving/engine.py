@@ -77,7 +77,7 @@ class Engine:
         definitions: bool = True,
         keep: npt.NDArray[np.bool_] | None = None,
     ) -> None:
-        self._program = program
+        self._program, self._primary = program, primary
         self._presolve = Presolve(program, program.arrays(theta), primary, definitions=definitions, keep=keep)
         at = np.full(program.n, -1)
         at[primary] = np.arange(len(primary))
@@ -94,7 +94,9 @@ class Engine:
     def load(self, theta: Array, scales: Scales) -> None:
         """Take new parameters; matrices whose numbers did not change are kept as they are."""
         self._canonical = self._program.arrays(theta)
-        x, self._trail = self._presolve.apply(self._canonical)
+        size = np.zeros(self._program.n)
+        size[self._primary] = scales.reach
+        x, self._trail = self._presolve.apply(self._canonical, size)
         # Bounds of one row that differ by rounding only are one number.
         close = (x.l > x.u) & (x.l - x.u <= 1e-12 * np.maximum(np.abs(x.l), np.abs(x.u)))
         x.u[close] = x.l[close]

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from acopt.solving.canonical import Array, Arrays, CanonicalProgram, Indices, Pattern
 
 LONGEST_DEFINITION = 16
+ROUNDING = 1e-12
+"""Part of the sum of a row's |terms| that is rounding."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +259,11 @@ class Presolve:
         self._rows = np.arange(program.m)
         for stage in self._stages:
             self._rows = self._rows[stage.rows]
+        self._canonical_a = program.a_pattern
+        left = np.bincount(self.a_pattern.row, minlength=self.a_pattern.shape[0])
+        self._spent = np.flatnonzero(left == 0)
+        at = np.argsort(self._merge.group, kind="stable")
+        self._spent_rows = self._rows[at[np.searchsorted(self._merge.group[at], self._spent)]]
 
     def _add(self, arrays: Arrays, eliminated: Indices, defining: Indices) -> Arrays:
         stage = Substitution(self._shape, eliminated, defining)
@@ -269,13 +276,31 @@ class Presolve:
         """Rows of the canonical program that a reduced row stands for."""
         return np.asarray(self._rows[self._merge.group == row])
 
-    def apply(self, arrays: Arrays) -> tuple[Arrays, list[tuple[Array, Array]]]:
-        """Reduce new numbers; the second value is what `restore` needs."""
-        trail = []
+    def apply(self, arrays: Arrays, size: Array | None = None) -> tuple[Arrays, list[tuple[Array, Array]]]:
+        """
+        Reduce new numbers; the second value is what `restore` needs.
+
+        `size` (columns of the program,) is what is rounding beside it: numbers may have cancelled before.
+        """
+        trail, canonical = [], arrays
         for stage in self._stages:
             arrays, t, c = stage.apply(arrays)
             trail.append((t, c))
-        return self._merge.apply(arrays), trail
+        reduced = self._merge.apply(arrays)
+        if len(self._spent):
+            self._free(reduced, canonical, trail, size)
+        return reduced, trail
+
+    def _free(self, x: Arrays, canonical: Arrays, trail: list[tuple[Array, Array]], size: Array | None) -> None:
+        """Take the bounds from rows that are sums of numbers only, and hold but for the rounding of that sum."""
+        low, high = x.l[self._spent], x.u[self._spent]
+        holds = (low <= 0.0) & (high >= 0.0)
+        if not holds.all():
+            a, z = self._canonical_a, np.abs(self.restore(np.zeros(len(self.columns)), trail))
+            terms = np.abs(canonical.a) * (z if size is None else np.maximum(z, size))[a.col]
+            rounding = ROUNDING * np.bincount(a.row, weights=terms, minlength=a.shape[0])[self._spent_rows]
+            holds |= (low <= rounding) & (high >= -rounding)
+        x.l[self._spent[holds]], x.u[self._spent[holds]] = -np.inf, np.inf
 
     def lift(self, arrays: Arrays, z: Array, y: Array) -> Array:
         """

@@ -45,7 +45,7 @@ class Refiner:
         indptr = np.searchsorted(cells // (n + m), np.arange(n + m + 1)).astype(np.int32)
         parts = np.zeros(len(cells)), (cells % (n + m)).astype(np.int32), indptr
         self._matrix = sp.csc_matrix(parts, shape=(n + m, n + m))
-        self._a_row = a.row
+        self._a_row, self._a_col = a.row, a.col
         self._solver: qdldl.Solver | None = None
 
     def refine(self, qp: Quadratic, z: Array, y: Array, *, precise: bool = False) -> tuple[Array, Array, int] | None:
@@ -65,12 +65,7 @@ class Refiner:
         self, qp: Quadratic, low: Mask, high: Mask, precise: bool, single: int | None
     ) -> tuple[Array, Array, int] | None:
         equal = qp.l >= qp.u
-        try:
-            return self._search(qp, equal, low & ~equal, high & ~equal, precise, single)
-        except RuntimeError:
-            # qdldl found a zero pivot: no exact point from here, and a fresh factor next time.
-            self._solver = None
-            return None
+        return self._search(qp, equal, low & ~equal, high & ~equal, precise, single)
 
     def _search(
         self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool, single: int | None
@@ -79,14 +74,21 @@ class Refiner:
         seen: set[bytes] = set()
         slope = max(float(np.abs(qp.q).max(initial=0.0)), 1e-300)
         cautious = False
-        for round_ in range(PATIENCE if single is None else ROUNDS + single):
+        rounds = PATIENCE if single is None else ROUNDS + single
+        found: tuple[Array, Array, int] | None = None
+        for round_ in range(rounds):
             signature = np.packbits(low).tobytes() + np.packbits(high).tobytes()
             cautious = cautious or signature in seen or round_ >= ROUNDS
             seen.add(signature)
-            z, y, ax, clean = self._solve(qp, equal, low, high, precise)
+            try:
+                z, y, ax, clean = self._solve(qp, equal, low, high, precise)
+            except RuntimeError:
+                # qdldl found a zero pivot: no exact point from here, and a fresh factor next time.
+                self._solver = None
+                return found
             if not np.isfinite(ax).all():  # a singular set that the factorisation let pass
                 self._solver = None
-                return None
+                return found
             feasible = FEASIBLE * (1.0 + np.abs(ax))
             over = np.where(equal, 0.0, np.maximum(qp.l - ax, ax - qp.u))
             slope_now = max(slope, float(np.abs(y).max(initial=0.0)))
@@ -94,14 +96,29 @@ class Refiner:
             enter = (over > feasible) & ~low & ~high
             leave = wrong > OPTIMAL * slope_now
             if not enter.any() and not leave.any():
-                return (z, y, round_ + 1) if clean else None
+                if not clean:
+                    return found
+                found, rounds = (z, y, round_ + 1), rounds if found else min(rounds, round_ + ROUNDS)
+                # Beside multipliers of another size, its own may be wrong and look like rounding.
+                leave = (wrong > 0) & (wrong > OPTIMAL * self._slopes(qp, y)) if (wrong > 0).any() else leave
+                if not leave.any():
+                    return found
+            if round_ >= rounds - 1:
+                break
             if cautious:
                 if single is None or round_ >= single:
-                    return None
+                    return found
                 enter, leave = _worst(over, enter, wrong / slope_now, leave)
             low = (low & ~leave) | (enter & (qp.l - ax > ax - qp.u))
             high = (high & ~leave) | (enter & (qp.l - ax <= ax - qp.u))
-        return None
+        return found
+
+    def _slopes(self, qp: Quadratic, y: Array) -> Array:
+        """Largest slope that each row's columns balance: of the objective, or of a row's price."""
+        column, row = np.abs(qp.q), np.zeros(len(y))
+        np.maximum.at(column, self._a_col, np.abs(qp.a.data * y[self._a_row]))
+        np.maximum.at(row, self._a_row, column[self._a_col] * (qp.a.data != 0))
+        return row
 
     def _solve(
         self, qp: Quadratic, equal: Mask, low: Mask, high: Mask, precise: bool
