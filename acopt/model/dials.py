@@ -12,6 +12,7 @@ from scipy.optimize import brentq, minimize_scalar
 
 from acopt.errors import DataError, ModelError, SolverError
 from acopt.market.grid import TimeGrid
+from acopt.market.labels import is_one_of, numbers, short
 from acopt.model.algebra import Term
 from acopt.model.frames import time_of_fraction
 from acopt.model.paths import Trajectory, twap
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from acopt.model.problem import ExecutionProblem
 
 DECADES = 10
-FAR = (DECADES, 8, 6)
+OUTWARD = (2, 4, 6, 8, DECADES)
+FAR = 6
+"""Decades within which the risk may pause, and fall again for another asset."""
+STILL = 1e-9
 STEP = np.log(10.0)
 ACCURACY = 1e-7
 NO_RISK, NO_VARIANCE = 1e-6, 1e-12
@@ -103,7 +107,7 @@ def risk_term(problem: ExecutionProblem, term: str | None, *, weighted: bool = F
     risks = [t for t in problem.objective.terms if t.cost.kind == "risk"]
     names = [t.cost.name for t in risks if weighted or t.weight is None]
     if term is not None:
-        if term not in names:
+        if not is_one_of(term, names):
             raise ModelError(f"term={term!r} is not an unweighted risk term; there are: {', '.join(names) or 'none'}")
         return term
     if not names:
@@ -136,13 +140,22 @@ def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
 
 
 def least_risky(problem: ExecutionProblem, risk: str, centre: float) -> Schedule:
-    """Solve at a risk aversion beyond which nothing changes: the largest of some that can still be certified."""
-    for decades in FAR[:-1]:
+    """
+    Solve at risk aversions that grow until the risk no longer falls, or nothing can be certified any more.
+
+    It goes by steps, each warm from the one before: from afar, a solve may take a hundred times as long.
+    """
+    plan = problem.solve_at(risk, centre * 10.0 ** OUTWARD[0])
+    for decades in OUTWARD[1:]:
         try:
-            return problem.solve_at(risk, centre * 10.0**decades)
+            further = problem.solve_at(risk, centre * 10.0**decades)
         except SolverError:
-            continue
-    return problem.solve_at(risk, centre * 10.0 ** FAR[-1])
+            return plan
+        settled = further.term_values[risk] >= (1.0 - STILL) * plan.term_values[risk]
+        plan = further
+        if settled and decades > FAR:
+            return plan
+    return plan
 
 
 def _last_moment(setting: Setting) -> Trajectory:
@@ -305,10 +318,10 @@ def _target(problem: ExecutionProblem, dial: Mapping[str, Any]) -> tuple[str, fl
     if name in ("half_life", "finish"):
         target = _elapsed(problem.setting.grid, value)
     else:
-        try:
-            target = float(value)
-        except (TypeError, ValueError) as error:
-            raise DataError(f"solve_for {name}={value!r}: a number is expected") from error
+        given_number = numbers(value, f"solve_for {name}")
+        if given_number.ndim:
+            raise DataError(f"solve_for {name}={short(value)}: a number is expected")
+        target = float(given_number)
     if name == "pov" and not problem.market.has_volume:
         raise ModelError("solve_for pov= needs the market's volume")
     if name == "pov" and target > 1:
