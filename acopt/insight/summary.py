@@ -11,7 +11,6 @@ import pandas as pd
 
 from acopt.constraints.trading import Monotone, Participation
 from acopt.costs.impact import TemporaryImpact
-from acopt.costs.transient import TransientImpact
 from acopt.insight.amounts import Amount, amounts, follows
 from acopt.insight.closed_form import distance_from_closed_form
 from acopt.insight.history import history
@@ -196,11 +195,8 @@ def _against(schedule: Schedule) -> Iterator[Line]:
 
 
 def _round_trips(schedule: Schedule) -> Iterator[Line]:
-    """Say why trades against the order pay, and which kernels are numerically fragile."""
+    """Say why trades against the order pay."""
     yield from (("round trips", sentence) for sentence in round_trips(schedule))
-    for term in schedule.pricing.terms:
-        if isinstance(term.cost, TransientImpact):
-            yield from (("kernel", note) for note in term.cost.notes(schedule.setting))
 
 
 def _hedges(schedule: Schedule) -> Iterator[Line]:
@@ -290,6 +286,8 @@ def _lots(schedule: Schedule) -> Iterator[Line]:
 
 def _assumed(schedule: Schedule) -> Iterator[Line]:
     yield from (("assumed", note) for note in schedule.setting.market.notes)
+    for term in schedule.pricing.terms:
+        yield from (("fragile", note) for note in term.cost.notes(schedule.setting))
 
 
 def _proof(schedule: Schedule) -> Iterator[Line]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Self, TypeAlias
 
@@ -11,8 +11,9 @@ import cvxpy as cp
 import numpy as np
 import pandas as pd
 
-from acopt.errors import ModelError
-from acopt.market.labels import Array
+from acopt.errors import DataError, ModelError
+from acopt.market.clock import number
+from acopt.market.labels import LARGEST, Array, called, label_list, short
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Mask, Setting
 
@@ -169,6 +170,10 @@ class Cost(_Summable):
         """Part of the unweighted value that no schedule can change."""
         return 0.0
 
+    def notes(self, setting: Setting) -> list[str]:
+        """What is fragile about its data, in sentences: told with an answer, and where there is none."""
+        return []
+
     def arrival_variance(self, path: Trajectory) -> float | None:
         """Variance of cost against arrival by this cost's own covariance, if it is a risk."""
         return None
@@ -214,8 +219,9 @@ class Constraint(ABC):
     penalty_bps: Any = None
 
     def __post_init__(self) -> None:
-        if not self.name:
-            object.__setattr__(self, "name", type(self).__name__)
+        object.__setattr__(self, "name", called(self.name, type(self).__name__))
+        if isinstance(self.assets, Iterator):
+            raise DataError(f"{self.name} assets: {short(self.assets)} was given, a list of labels is expected")
         if self.soft and self.never_soft:
             raise ModelError(f"{self.name}: penalty_bps= makes no soft rule of it; {self.never_soft}")
 
@@ -232,7 +238,7 @@ class Constraint(ABC):
         """Assets (n,) it applies to."""
         if self.assets is None:
             return np.ones(len(setting.assets), dtype=bool)
-        labels = [self.assets] if isinstance(self.assets, str) else list(self.assets)
+        labels = label_list(self.assets, f"{self.name} assets")
         unknown = [label for label in labels if label not in setting.assets]
         if unknown:
             raise ModelError(
@@ -302,6 +308,8 @@ class Constraint(ABC):
 
 def check_weight(weight: float, what: str) -> float:
     """Return the weight, or raise when it is negative or not finite."""
-    if not np.isfinite(weight) or weight < 0:
-        raise ModelError(f"the weight {weight:g} of {what} is not accepted: a finite number >= 0 is expected")
-    return weight
+    value = number(weight)
+    if value is None or not 0 <= value <= LARGEST:
+        shown = short(weight) if value is None else f"{value:g}"
+        raise ModelError(f"the weight {shown} of {what} is not accepted: a finite number >= 0 is expected")
+    return value

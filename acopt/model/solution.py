@@ -85,7 +85,9 @@ class Solver:
             return best[1]
         raise SolverError(
             f"no point met the accuracy contract (relative gap {tolerance:g}, violation {FEASIBLE:g} of the order). "
-            f"Tried: {'; '.join(tries)}" + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
+            f"Tried: {'; '.join(tries)}"
+            + (f". Rejected for: {'; '.join(rejected)}" if rejected else "")
+            + "".join(f". {note}" for term in state.terms for note in term.cost.notes(state.setting))
         )
 
     def _scales_of(self, state: State) -> Scales:

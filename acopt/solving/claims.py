@@ -10,6 +10,8 @@ from acopt.solving.linear import solve_linear
 from acopt.solving.quadratic import Quadratic
 
 SIGNIFICANT = 1e-9
+FAR = 1e6
+"""Steps, in units of the order, after which an objective that falls without end still falls."""
 
 
 def conflicting_rows(qp: Quadratic) -> Indices | None:
@@ -58,7 +60,9 @@ def unbounded_ray(qp: Quadratic, measure: sp.csr_array | None = None) -> Array |
     if result.status != 0 or result.fun >= -SIGNIFICANT * size:
         return None
     least = _shortest(qp.q / -float(result.fun), recession, flat, measure)
-    return np.asarray(result.x) if least is None else least
+    ray = np.asarray(result.x) if least is None else least
+    # Curvature below the solver's tolerance is curvature all the same: the objective turns before long.
+    return ray if FAR * float(ray @ qp.product(ray)) < -float(qp.q @ ray) else None
 
 
 def _shortest(q: Array, recession: sp.csr_array, flat: sp.csr_array, measure: sp.csr_array | None) -> Array | None:

@@ -833,3 +833,17 @@ class TestNotes:
     def test_a_kernel_that_comes_back(self):
         cost = TransientImpact(lambda t: np.exp(-t) * (1.5 + np.cos(12.0 * t)) / 2.5, 1e-6)
         assert cost.bends(single(EDGES["even"], cost).setting) == ["not decreasing"]
+
+
+def test_a_kernel_that_is_numerically_singular_never_claims_to_be_unbounded():
+    """A Gaussian is positive definite, so that no cost is below zero: no answer, and why."""
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 13), 104.0)
+    problem = ac.ExecutionProblem(ac.Order.sell(1e5), market, TransientImpact(lambda t: np.exp(-(t**2)), 1e-6))
+    with pytest.raises(ac.SolverError, match="numerically singular"):
+        problem.solve()
+    cured = ac.ExecutionProblem(
+        ac.Order.sell(1e5), market, TransientImpact(lambda t: np.exp(-(t**2)), 1e-6) + ac.TemporaryImpact(1e-9)
+    )
+    plan = cured.solve()
+    assert plan.certificate.gap <= plan.certificate.tolerance
+    assert "numerically singular" in plan.summary()
