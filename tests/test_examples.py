@@ -33,6 +33,16 @@ SAID = {
         "lots of 100",
         "replayed, 2019-02-15",
     ],
+    "everything": [
+        "certified: gap",
+        "CLARABEL agrees",
+        "gave way       calm",
+        "Shadow prices and central differences are at most",
+        "read back: the same",
+        "the same trades to the last bit",
+        "lots of 100",
+        "replayed, 2025-03-31 09:30 to 2025-03-31 16:00",
+    ],
     "power_law": [
         "A line through the law at 10% of volume loses",
         "The plan's impact is the published law's: True",

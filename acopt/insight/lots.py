@@ -11,7 +11,7 @@ import pandas as pd
 import scipy.sparse as sp
 
 from acopt.errors import DataError, InfeasibleError, ModelError
-from acopt.market.labels import Array, Data
+from acopt.market.labels import LARGEST, Array, Data
 from acopt.model.feasibility import bounding, trade_bounds
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
@@ -147,7 +147,7 @@ def round_lots(schedule: Schedule, lot: Data, *, tolerance: float = 1e-6, time_l
     setting = problem.setting
     sizes = _lots(lot, setting)
     for name, value, least in (("tolerance", tolerance, FINEST), ("time_limit", time_limit, 0.0)):
-        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < np.inf:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= LARGEST:
             raise DataError(f"round_lots {name}={value!r}: a finite number >= {least:g} is expected")
     if problem.declaration.conic:
         raise ModelError(
@@ -227,6 +227,12 @@ class _Steps:
         step = sp.csr_array(sp.hstack([whole, odd]))
         return Lattice(columns, base.ravel(order="F"), step, binary, before.ravel()), nearest
 
+    def between(self, x: Array, nearest: Array) -> Array:
+        """Steps y of a path, no whole numbers; the odd shares in the last trade."""
+        with_odd = np.count_nonzero(self.odd)
+        y = (x[self.edges] - self.odd) / self.lot - nearest
+        return np.concatenate([y.ravel(order="F"), np.zeros(with_odd * len(self.edges))])
+
     def trades(self, y: Indices, nearest: Array) -> Array:
         """Trades (N, n), exact multiples but for the one that carries the odd shares."""
         setting, edges = self.setting, self.edges
@@ -269,7 +275,8 @@ def _search(
     place = {name: g for g, name in enumerate(money)}
     owners = [declaration.owners.get(int(program.row_constraint[row]), "") for row in reduced.row]
     group = np.array([place.get(name, -1) for name in owners], dtype=np.int64)
-    found = best_point(reduced, lattice, group, len(money), gap=accepted, seconds=seconds)
+    near = steps.between(best.path.remaining, nearest)
+    found = best_point(reduced, lattice, group, len(money), gap=accepted, seconds=seconds, near=near)
     if found is None:
         sizes = ", ".join(f"{v:,}" for v in sorted(set(steps.lot.tolist()))[:4])
         names = ", ".join(c.name for c in problem.constraints)

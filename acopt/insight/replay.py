@@ -16,6 +16,7 @@ from acopt.costs.power import PowerImpact
 from acopt.costs.transient import TransientImpact
 from acopt.errors import DataError, ModelError
 from acopt.insight.tape import FILLS, Tape, read_tape
+from acopt.insight.words import nearest_minute
 from acopt.market.bars import Bars
 from acopt.market.labels import Array
 from acopt.market.market import Market
@@ -153,7 +154,7 @@ class Replay:
         `limit`: what the rule allows on the real volume (a cap, or a floor that was missed), shares;
         `excess`: shares outside it.
         """
-        rules = [rule for rule in self.plan.pricing.constraints if isinstance(rule, Participation)]
+        rules = [rule for rule in self.plan.pricing.constraints if isinstance(rule, Participation) and not rule.soft]
         frames = [frame for rule in rules if len(frame := self._broken(rule))]
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=CAP_COLUMNS)
 
@@ -265,7 +266,7 @@ def _check_options(plan: Schedule, bars: Bars, impact: object, fill: object, arr
         ("fill", fill, FILLS),
         ("arrival", arrival, ("plan", "day")),
     ):
-        if given not in accepted:
+        if not (given is None or isinstance(given, str)) or given not in accepted:
             raise DataError(f"replay {name}={given!r}: accepted are {', '.join(map(repr, accepted))}")
 
 
@@ -344,7 +345,8 @@ def _ratio(part: Array, whole: Array) -> Array:
 def _words(day: Replay) -> Iterator[str]:
     plan, paid, total = day.plan, day.slippage.loc[TOTAL], day.table.loc[TOTAL]
     edges = plan.setting.grid.edge_labels
-    title = f"{plan.name} replayed, {edges[0]:%Y-%m-%d %H:%M} to {edges[-1]:%Y-%m-%d %H:%M}"
+    first, last = nearest_minute(edges[0]), nearest_minute(edges[-1])
+    title = f"{plan.name} replayed, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}"
     yield title
     yield "-" * len(title)
     charge = f", with {', '.join(day.priced)}" if day.priced else ", without impact"
@@ -362,7 +364,8 @@ def _words(day: Replay) -> Iterator[str]:
         worst = broken.sort_values("excess").iloc[-1]
         yield (
             f"{'broken':<15}{rule} in {len(broken):,} of {np.count_nonzero(plan.path.trades):,} trades; most shares: "
-            f"{worst['symbol']} from {worst['time']:%H:%M}, {worst['shares']:,.0f} for {worst['limit']:,.0f} allowed"
+            f"{worst['symbol']} from {nearest_minute(worst['time']):%H:%M}, {worst['shares']:,.0f} for "
+            f"{worst['limit']:,.0f} allowed"
         )
     for note in day.notes:
         yield f"{'noted':<15}{note}"

@@ -21,6 +21,8 @@ COARSE, FINE = 1e-6, 3e-9
 RELAXATIONS = 60
 BOX, FAR = 64.0, 1e7
 """Steps around the origin in which the relaxation is first solved, and beyond which it is given up."""
+CLOSE = 0.1
+"""Part of the gap to which the relaxation is solved."""
 WIDTHS, NEAR = (0.0, 1.0), 1e-6
 """Steps around the relaxation that are searched before all of them; integers of the relaxation, up to."""
 PATIENCE = 30.0
@@ -59,7 +61,9 @@ class Point:
 class _Model:
     """HiGHS: columns are v, one h per square that is not exact, one t per square, one give per group of rows."""
 
-    def __init__(self, program: LatticeProgram, lattice: Lattice, group: Indices, groups: int, scale: float) -> None:
+    def __init__(
+        self, program: LatticeProgram, lattice: Lattice, group: Indices, groups: int, scale: float, near: Array
+    ) -> None:
         self.program, self.cuts, self.scale = program, Cuts(program.squares), scale
         squares, self._lattice = program.squares, lattice
         self.given, self.searches = np.zeros(groups), 0
@@ -82,9 +86,9 @@ class _Model:
             ("mip_rel_gap", 0.0),
         ):
             self._h.setOptionValue(option, value)
-        self._declare(lattice, group)
+        self._declare(lattice, group, near)
 
-    def _declare(self, lattice: Lattice, group: Indices) -> None:
+    def _declare(self, lattice: Lattice, group: Indices, near: Array) -> None:
         inf = highspy.kHighsInf
         low, high = np.full(self.columns, -inf), np.full(self.columns, inf)
         low[self._steps[lattice.binary]], high[self._steps[lattice.binary]] = 0.0, 1.0
@@ -108,9 +112,9 @@ class _Model:
         link = sp.hstack([squares.whole, -sp.eye_array(len(self._plain))])
         zero = np.zeros(len(self._plain))
         self._add(sp.csr_array(link), zero, zero)
-        flat = np.zeros(len(self._t))
-        self.cut(np.arange(len(self._t)), flat - 0.5)
-        self.cut(np.arange(len(self._t)), flat + 0.5)
+        slope = self.cuts.steepest(*self.cuts.forms.at(np.concatenate([near, np.zeros(self._width - len(near))])))
+        for beside in (-1.0, 0.0, 1.0):
+            self.cut(np.arange(len(self._t)), slope + beside)
 
     def _rows(self, group: Indices) -> tuple[sp.csr_array, Array, Array]:
         """Rows of order one; those of integers with their bounds on the lattice, in both positions of the switch."""
@@ -170,24 +174,38 @@ class _Model:
 
     def separate(self, point: Array, violated: float) -> int:
         """Add the cuts that the point violates; return how many."""
-        h, e = self.cuts.forms.at(point[: self._width])
-        e = np.clip(e, 0.0, 1.0)
-        slope = self.cuts.steepest(h, e)
-        low, high = self.cuts.intercepts(slope)
-        short = slope * h + low * (1.0 - e) + high * e - point[self._t]
+        slope, short = self._short(point)
         chosen = np.flatnonzero(short > violated)
         if len(chosen):
             self.cut(chosen, slope[chosen])
         return len(chosen)
 
-    def relax(self) -> float | None:
-        """Cut the relaxation until nothing is violated; return its lower bound, or None if it has no point."""
+    def _short(self, point: Array) -> tuple[Array, Array]:
+        """Slopes of the highest cuts at a point, and how far the squares of the model are below them."""
+        h, e = self.cuts.forms.at(point[: self._width])
+        e = np.clip(e, 0.0, 1.0)
+        slope = self.cuts.steepest(h, e)
+        low, high = self.cuts.intercepts(slope)
+        return slope, np.asarray(slope * h + low * (1.0 - e) + high * e - point[self._t])
+
+    def _is_close(self, gap: float) -> bool:
+        """Whether all cuts together would not raise the model at its point by more than a part of the gap."""
+        short = self._short(self.point)[1]
+        return float(self._costs[self._t] @ np.maximum(short, 0.0)) <= CLOSE * gap
+
+    def relax(self, gap: float, deadline: float) -> float | None:
+        """
+        Cut the relaxation until it is close; return its lower bound, or None if it has no point.
+
+        When the time is out the bound is that of the cuts so far, which is one of the program all the same.
+        """
         box, bound = BOX, -np.inf
         free = self._steps[~self._lattice.binary]
         self._require(highspy.HighsVarType.kContinuous)
         self._h.setOptionValue("time_limit", highspy.kHighsInf)
-        for _ in range(RELAXATIONS):
+        for number in range(RELAXATIONS):
             self._bound(free, -box, box)
+            self._h.setOptionValue("solver", "choose" if number else "ipm")  # the first has no basis to start from
             self._h.run()
             optimal = self._h.getModelStatus() == OPTIMAL
             if not optimal and box > FAR:
@@ -198,6 +216,8 @@ class _Model:
                 box *= 8.0
             else:
                 bound = float(self._h.getInfo().objective_function_value)
+            if not touching and (self._is_close(gap) or perf_counter() > deadline):
+                break
             if optimal and not self.separate(self.point, COARSE) and not touching:
                 break
         self._bound(free, -np.inf, np.inf)
@@ -286,6 +306,7 @@ def best_point(
     *,
     gap: float,
     seconds: float,
+    near: Array | None = None,
 ) -> Point | None:
     """
     Return the best lattice point, its proof within `gap` unless the time ran out first; None if there is no point.
@@ -300,13 +321,15 @@ def best_point(
     groups : how many there are.
     gap : difference of value and bound that is accepted, in units of the objective.
     seconds : time after which the best point so far is returned; a first one is waited for.
+    near : (r,) the steps of the optimum without integers, where the first cuts are made; the origin by default.
 
     Raises
     ------
     SolverError
         No point was found in the time, and none was shown not to exist.
     """
-    model = _Model(program, lattice, group, groups, _scale(program))
+    near = np.zeros(len(lattice.binary)) if near is None else near
+    model = _Model(program, lattice, group, groups, _scale(program), near)
     deadline, gap = perf_counter() + seconds, gap / model.scale
     try:
         found = _search(model, gap, deadline, None)
@@ -326,7 +349,8 @@ def best_point(
 
 def _search(model: _Model, gap: float, deadline: float, best: _Settled | None) -> tuple[_Settled, float] | None:
     """Outer approximation until value and bound meet or the time is out: the best point and the bound."""
-    bound = model.relax()
+    now = perf_counter()
+    bound = model.relax(gap, now + 0.5 * (deadline - now))
     if bound is None:
         return None
     relaxed = model.point
@@ -335,7 +359,10 @@ def _search(model: _Model, gap: float, deadline: float, best: _Settled | None) -
         if best is not None and (best[1] - bound <= gap or left <= 0.0):
             return best, bound
         model.keep_near(relaxed, width)
-        if model.search(0.5 * left, 0.5 * gap, best) is not None and model.found:
+        low = model.search(0.5 * left, 0.5 * gap, best)
+        if low is not None and best is None and left > 0.0 and not model.found:
+            low = model.search(0.0, 0.5 * gap, None)  # a first point is waited for where it is easiest to find
+        if low is not None and model.found:
             best = min((best or model.settled(), model.settled()), key=lambda known: known[1])
             model.separate(model.point, FINE)
     model.keep_near(relaxed, np.inf)
@@ -346,8 +373,8 @@ def _search(model: _Model, gap: float, deadline: float, best: _Settled | None) -
             return None
         if low is None or not model.found:
             break
-        bound, now = max(bound, low), model.settled()
-        best = now if best is None or now[1] < best[1] else best
+        bound, found = max(bound, low), model.settled()
+        best = found if best is None or found[1] < best[1] else best
         if not model.separate(model.point, FINE):
             break
     if best is None:
