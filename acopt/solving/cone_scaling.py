@@ -12,6 +12,8 @@ from acopt.solving.canonical import Array, Indices
 from acopt.solving.cones import Cones
 
 RIDGE = 1e-6
+ROUNDS = 5
+LEAST_WEIGHT = 1e-12
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,9 @@ def normalise(p: sp.csc_array, q: Array, a: sp.csc_array, b: Array, cones: Cones
     Each row of a linear cone has a factor; a second-order cone has one, and a boost of its first two rotated rows
     by f, 1 / f; a power cone f, g and f^a g^(1-a); an exponential cone one for all rows, and the shear
     (x + k y, y, e^k z). The idea is that of Curtis & Reid (1972), within the automorphisms of the cones.
+
+    What is small does no harm, and what is large does: an entry of A or b that comes out below one counts in the next
+    round by its size alone. Otherwise entries of 1e-20, which rounding leaves, would lift all others of their cone.
 
     Parameters
     ----------
@@ -68,14 +73,21 @@ def normalise(p: sp.csc_array, q: Array, a: sp.csc_array, b: Array, cones: Cones
             np.log(curvature) + 2.0 * fixed[curved],
         ]
     )
-    found = _least_squares(matrix, target)
+    found = _least_squares(matrix, target, entries.nnz + len(bound))
     column = np.exp(fixed + place @ found[m : m + k])
     return ConeScaling(column, _rows(cones, found[:m], logs), float(np.exp(found[-1])))
 
 
-def _least_squares(matrix: sp.csr_array, target: Array) -> Array:
-    normal = sp.triu(matrix.T @ matrix + RIDGE * sp.eye_array(matrix.shape[1]), format="csc")
-    return np.asarray(qdldl.Solver(sp.csc_matrix(normal), upper=True).solve(matrix.T @ target))
+def _least_squares(matrix: sp.csr_array, target: Array, yielding: int) -> Array:
+    """Solve again and again, the first `yielding` rows weighted by exp(residual) where that is below one."""
+    weight, ridge = np.ones(len(target)), RIDGE * sp.eye_array(matrix.shape[1])
+    for _ in range(ROUNDS):
+        weighted = matrix.T @ sp.diags_array(weight)
+        normal = sp.triu(weighted @ matrix + ridge, format="csc")
+        found = np.asarray(qdldl.Solver(sp.csc_matrix(normal), upper=True).solve(weighted @ target))
+        size = np.exp(np.minimum((matrix @ found - target)[:yielding], 0.0))
+        weight[:yielding] = np.maximum(size, LEAST_WEIGHT)
+    return found
 
 
 def _row_logs(cones: Cones) -> sp.csr_array:

@@ -63,6 +63,13 @@ class Cones:
         heads, exponentials, powers = self.heads + 1, self.exponentials + 1, self.powers + 1
         return replace(self, nonneg=self.nonneg + 1, heads=heads, exponentials=exponentials, powers=powers)
 
+    def without(self, linear: Indices) -> Cones:
+        """The same without some rows = 0 and >= 0."""
+        count, equal = len(linear), int((linear < self.zero).sum())
+        heads, exponentials, powers = self.heads - count, self.exponentials - count, self.powers - count
+        zero, nonneg = self.zero - equal, self.nonneg - count + equal
+        return replace(self, zero=zero, nonneg=nonneg, heads=heads, exponentials=exponentials, powers=powers)
+
     def rotation(self) -> sp.csr_array:
         """
         R = R' = R^-1, which brings (s_0, s_1) of every second-order cone to ((s_0 + s_1), (s_0 - s_1)) / sqrt 2.
