@@ -12,7 +12,8 @@ import numpy as np
 
 from acopt.constraints.position_bounds import money
 from acopt.errors import DataError, InfeasibleError, ModelError, SolverError, UnboundedError
-from acopt.market.labels import Array
+from acopt.market.clock import number
+from acopt.market.labels import LARGEST, Array, called, short
 from acopt.market.market import Bps
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
 from acopt.model.curvature import Curvature, collect
@@ -61,16 +62,18 @@ class Budget(Constraint):
     def __post_init__(self) -> None:
         if not isinstance(self.cost, Cost | Objective) or not self.cost._terms():
             raise ModelError(f"Budget cost={self.cost!r}: a cost or a sum of costs is expected")
-        if not self.name:
-            object.__setattr__(self, "name", f"{' + '.join(t.cost.name for t in self.terms)} budget")
+        object.__setattr__(self, "name", called(self.name, f"{' + '.join(t.cost.name for t in self.terms)} budget"))
         super().__post_init__()
         object.__setattr__(self, "bound_to_grid", any(t.cost.bound_to_grid for t in self.terms))
         if self.assets is not None or self.during is not None:
             raise ModelError(f"{self.name}: assets= and during= have no meaning for a budget, which is on a whole cost")
         value = self.limit.value if isinstance(self.limit, Bps) else self.limit
-        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not np.isfinite(value):
-            raise DataError(f"{self.name}: the limit {value!r} is not accepted; currency or ac.bps(number) is expected")
-        self._check_risks(float(value))
+        amount = number(value)
+        if amount is None or not abs(amount) <= LARGEST or 0 < abs(amount) < 1 / LARGEST:
+            raise DataError(
+                f"{self.name}: the limit {short(value)} is not accepted; currency or ac.bps(number) is expected"
+            )
+        self._check_risks(amount)
 
     def _check_risks(self, limit: float) -> None:
         risks = [t for t in self.terms if t.cost.kind == "risk"]

@@ -13,7 +13,7 @@ import pandas as pd
 from acopt.constraints.position_bounds import Neutral, Position, PositionBounds, Tolerance, labelled, money, prices
 from acopt.constraints.soft import Limits
 from acopt.errors import DataError, InfeasibleError
-from acopt.market.labels import Array, Data, by_interval_and_asset, numbers, place
+from acopt.market.labels import Array, Data, by_interval_and_asset, label_list, numbers, place
 from acopt.model.algebra import Parameters
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Setting
@@ -221,6 +221,7 @@ class GroupNeutral(Neutral):
         found = labelled(pd.Series(self.groups, dtype=object), covered, what, "asset")
         if found.isna().any():
             raise DataError(f"{what}: {found.index[found.isna()][0]} has no group; its label is missing")
+        label_list(found, what)
         return pd.Series(found)
 
     def functionals(self, setting: Setting) -> Array:

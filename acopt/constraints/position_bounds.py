@@ -12,7 +12,7 @@ import pandas as pd
 
 from acopt.constraints.soft import Limits
 from acopt.errors import DataError, InfeasibleError
-from acopt.market.labels import Array, numbers
+from acopt.market.labels import LARGEST, Array, is_one_of, numbers
 from acopt.model.algebra import Constraint, Parameters
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import Setting
@@ -105,9 +105,9 @@ class Neutral(PositionBounds):
         super().__post_init__()
         given = self.tolerance
         values = numbers(list(given.values()) if isinstance(given, Mapping) else given, f"{self.name} tolerance")
-        if values.ndim != isinstance(given, Mapping | pd.Series) or not (np.isfinite(values) & (values >= 0)).all():
+        if values.ndim != isinstance(given, Mapping | pd.Series) or not ((values >= 0) & (values <= LARGEST)).all():
             raise DataError(f"{self.name} tolerance={given!r}: a number >= 0 is expected")
-        if self.of not in ("remaining", "holdings"):
+        if not is_one_of(self.of, ("remaining", "holdings")):
             raise DataError(f"{self.name} of={self.of!r}: 'remaining' or 'holdings' is expected")
 
     def tolerances(self, setting: Setting) -> Array:

@@ -9,7 +9,7 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, called
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
 from acopt.model.paths import Paths, Trajectory, dot
 from acopt.model.setting import Setting
@@ -74,9 +74,9 @@ class SoftRule(Cost):
 
     kind = "penalty"
 
-    def __init__(self, rule: Limits) -> None:
+    def __init__(self, rule: Limits, name: str | None = None) -> None:
         self.rule = rule
-        self.name = f"{rule.name} (soft)"
+        self.name = called(name, f"{rule.name} (soft)")
 
     def price(self, setting: Setting) -> Array:
         """Currency per share (n,), or per currency ()."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from acopt.constraints.soft import Limits
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, place
+from acopt.market.labels import Array, Data, called, place
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
 from acopt.model.paths import Paths, Trajectory
 from acopt.model.setting import BOUNDS, Mask, Setting
@@ -277,8 +277,9 @@ class Unfilled(Cost):
 
     kind = "penalty"
 
-    def __init__(self, penalty_bps: Data) -> None:
+    def __init__(self, penalty_bps: Data, name: str | None = None) -> None:
         self.penalty_bps = penalty_bps
+        self.name = called(name, "Unfilled")
 
     def price(self, setting: Setting) -> Array:
         """Penalty per share left (n,)."""

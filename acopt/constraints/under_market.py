@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, called
 from acopt.market.market import Market
 from acopt.model.algebra import Constraint, Objective, Parameters
 from acopt.model.paths import Paths, Trajectory
@@ -47,10 +47,11 @@ class UnderMarket(Constraint):
                 raise DataError(
                     f"UnderMarket {what}: {type(given).__name__} was given, a {wanted.__name__} is expected"
                 )
+        if isinstance(self.rule, UnderMarket):
+            raise DataError(f"UnderMarket rule: {self.rule.name} is in another market already")
         if self.assets is not None or self.during is not None:
             raise DataError("UnderMarket: assets= and during= are for the rule inside")
-        if not self.name:
-            object.__setattr__(self, "name", f"{self.rule.name} in another market")
+        object.__setattr__(self, "name", called(self.name, f"{self.rule.name} in another market"))
         super().__post_init__()
         for trait in ("unit", "completes", "allows_unfilled", "bound_to_grid"):
             object.__setattr__(self, trait, getattr(self.rule, trait))
@@ -114,3 +115,11 @@ class UnderMarket(Constraint):
         own = {key: changes.pop(key) for key in ("rule", "market") if key in changes}
         out = super().changed(**own)
         return super(UnderMarket, out).changed(rule=out.rule.changed(**changes)) if changes else out
+
+
+@dataclass(frozen=True)
+class Unpriced(UnderMarket):
+    """A rule in another market without its price, which stands in the objective already."""
+
+    def penalty(self) -> None:
+        """None."""

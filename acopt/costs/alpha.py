@@ -8,7 +8,7 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data
+from acopt.market.labels import Array, Data, called
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, dot
 from acopt.model.setting import Setting
@@ -36,7 +36,7 @@ class Alpha(Cost):
         self.drift: Data | None = drift
         self._bps: Data | None = None
         self._half_life: Any = None
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     @classmethod
     def from_bps(cls, bps: Data, half_life: Any, *, name: str | None = None) -> Alpha:

@@ -10,7 +10,7 @@ import numpy as np
 from cvxpy.atoms.affine.wraps import nonneg_wrap
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, called, is_one_of
 from acopt.model.algebra import Cost, Kind, Parameters
 from acopt.model.functions import answering, check_own_variables
 from acopt.model.paths import PathAccess, Paths, Trajectory
@@ -45,10 +45,10 @@ class CustomCost(Cost):
     ) -> None:
         if not callable(function):
             raise DataError(f"CustomCost: a function of the paths is expected, {type(function).__name__} was given")
-        if kind not in ("money", "penalty"):
+        if not is_one_of(kind, ("money", "penalty")):
             raise DataError(f"CustomCost kind={kind!r}: 'money' or 'penalty' is expected")
         self.function, self.kind = function, kind
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Return the weight itself."""

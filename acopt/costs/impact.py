@@ -11,7 +11,7 @@ import pandas as pd
 
 from acopt.errors import DataError, ModelError
 from acopt.market.impact_models import NO_AUCTION, ImpactModel, by_auction, permanent_matrix
-from acopt.market.labels import Array, Data, by_asset_pair, numbers, symmetric
+from acopt.market.labels import Array, Data, by_asset_pair, called, is_one_of, numbers, symmetric
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, dot
 from acopt.model.setting import Setting
@@ -48,7 +48,7 @@ class TemporaryImpact(Cost):
 
     def __init__(self, eta: Data | None = None, *, auction: Data | None = None, name: str | None = None) -> None:
         self.eta, self.auction = eta, auction
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def coefficient(self, setting: Setting) -> Array:
         """H: (N, n) diagonals or (N, n, n); infinite where there is no volume to trade with, unused in auctions."""
@@ -132,10 +132,10 @@ class PermanentImpact(Cost):
     def __init__(
         self, gamma: Data | None = None, *, own: Literal["full", "half"] = "full", name: str | None = None
     ) -> None:
-        if own not in ("full", "half"):
+        if not is_one_of(own, ("full", "half")):
             raise DataError(f"PermanentImpact own={own!r}: 'full' or 'half' is expected")
         self.gamma, self.own = gamma, own
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def matrix(self, setting: Setting) -> Array:
         """Gamma (n, n)."""
@@ -227,7 +227,7 @@ class SpreadCost(Cost):
 
     def __init__(self, half_spread: Data | None = None, *, name: str | None = None) -> None:
         self.half_spread = half_spread
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def coefficient(self, setting: Setting) -> Array:
         """eps (N, n)."""

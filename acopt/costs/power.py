@@ -7,7 +7,7 @@ import numpy as np
 
 from acopt.errors import DataError, ModelError
 from acopt.market.impact_models import by_auction
-from acopt.market.labels import Array, Data
+from acopt.market.labels import Array, Data, called
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, scaled
 from acopt.model.setting import Setting
@@ -60,7 +60,7 @@ class PowerImpact(Cost):
         name: str | None = None,
     ) -> None:
         self.coefficient, self.exponent, self.auction = coefficient, exponent, auction
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
         if (coefficient is None) != (exponent is None):
             missing = "exponent" if exponent is None else "coefficient"
             raise ModelError(

@@ -10,7 +10,7 @@ import pandas as pd
 
 from acopt.errors import DataError
 from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
-from acopt.market.labels import Array, Data, by_interval_and_asset, numbers
+from acopt.market.labels import Array, Data, by_interval_and_asset, called, numbers
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.benchmarks import Benchmark
 from acopt.model.frames import Frames
@@ -43,7 +43,7 @@ class TimingRisk(Cost):
 
     def __init__(self, covariance: AnyCovariance | Data | None = None, *, name: str | None = None) -> None:
         self.covariance = None if covariance is None else as_covariance(covariance)
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def model(self, setting: Setting) -> RiskModel:
         """Return the covariance aligned to the problem."""
@@ -103,7 +103,7 @@ class TrackingRisk(Cost):
     ) -> None:
         self.benchmark = benchmark
         self.covariance = None if covariance is None else as_covariance(covariance)
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
         # Rows without labels mean edges of the grid at hand; labelled ones are looked up on any grid.
         self.bound_to_grid = not isinstance(benchmark, Benchmark | Frames | pd.Series | pd.DataFrame)
 

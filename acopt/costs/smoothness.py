@@ -9,7 +9,7 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, Data
+from acopt.market.labels import Array, Data, called
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, scaled
 from acopt.model.setting import Setting
@@ -51,7 +51,7 @@ class Smoothness(Cost):
         if (scale is None) == (weight is None):
             raise DataError("Smoothness: give either scale= (a time, such as '30min') or weight=")
         self.derivative, self.scale, self.weight = derivative, scale, weight
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
 
     def strength(self, setting: Setting) -> Array:
         """mu (n,)."""

@@ -14,7 +14,7 @@ from acopt.costs.manipulation import demand_no_gain, shape_of, singular
 from acopt.costs.propagation import Decay, NotConvex, bidiagonal, kernel_matrix, triangle, triangular
 from acopt.errors import DataError, ModelError
 from acopt.market.kernels import ExponentialDecay, Kernel
-from acopt.market.labels import Array, Data, by_asset_pair, numbers, symmetric
+from acopt.market.labels import Array, Data, by_asset_pair, called, is_one_of, numbers, symmetric
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, row_products, scaled
 from acopt.model.setting import Mask, Setting
@@ -70,8 +70,8 @@ class TransientImpact(Cost):
         trade_at: TradeAt = "middle",
         name: str | None = None,
     ) -> None:
-        self.name = name or type(self).__name__
-        if trade_at not in MOMENTS:
+        self.name = called(name, type(self).__name__)
+        if not is_one_of(trade_at, MOMENTS):
             raise DataError(f"{self.name} trade_at={trade_at!r}: 'start', 'middle' or 'end' is expected")
         for one in kernel.values() if isinstance(kernel, Mapping) else [kernel]:
             if isinstance(one, type) or not callable(one):

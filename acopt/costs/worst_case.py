@@ -10,7 +10,8 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.clock import number
+from acopt.market.labels import Array, called, short
 from acopt.market.market import Market
 from acopt.model.algebra import Cost, Kind, Objective, Parameters, Term
 from acopt.model.curvature import Curvature
@@ -62,7 +63,7 @@ class WorstCase(Cost):
         less: Mapping[str, float] | None = None,
         name: str | None = None,
     ) -> None:
-        self.name = name or type(self).__name__
+        self.name = called(name, type(self).__name__)
         if not isinstance(objective, Cost | Objective):
             raise ModelError(
                 f"{self.name} objective: {type(objective).__name__} was given; a cost or a sum of costs is expected"
@@ -76,13 +77,25 @@ class WorstCase(Cost):
         self.less = self._less(less)
 
     def _less(self, less: Mapping[str, float] | None) -> dict[str, float]:
+        if less is not None and not isinstance(less, Mapping):
+            raise DataError(
+                f"{self.name} less: {short(less)} was given; a mapping of its markets to amounts is expected"
+            )
         found = {} if less is None else dict(less)
         if less is not None and set(found) != set(self.markets):
             wrong = next(iter(set(found) ^ set(self.markets)))
             raise DataError(
                 f"{self.name} less: {wrong!r} is not in both; one amount for each of its markets is expected"
             )
-        return {str(name): float(found.get(name, 0.0)) for name in self.markets}
+        out = {}
+        for name in self.markets:
+            amount = number(found.get(name, 0.0))
+            if amount is None or not np.isfinite(amount):
+                raise DataError(
+                    f"{self.name} less: {short(found[name])} for {name!r}; an amount of currency is expected"
+                )
+            out[str(name)] = amount
+        return out
 
     def under(self, setting: Setting) -> list[tuple[Setting, Curvature | None]]:
         """Return the setting of every market, and the curvature of the costs in it."""

@@ -12,7 +12,7 @@ import pandas as pd
 from acopt.costs.risk import TimingRisk, TrackingRisk
 from acopt.errors import DataError, ModelError
 from acopt.market.covariance import RiskModel
-from acopt.market.labels import Array
+from acopt.market.labels import Array, is_one_of
 from acopt.model.schedule import Schedule, term_weight
 
 __all__ = ["attribution", "breakdown", "variance_parts"]
@@ -85,7 +85,7 @@ def attribution(schedule: Schedule, by: Axis = "asset") -> pd.DataFrame:
     ----------
     Litterman (1996), "Hot spots and hedges"; Tasche (1999), "Risk contributions and performance measurement".
     """
-    if by not in ("asset", "interval"):
+    if not is_one_of(by, ("asset", "interval")):
         raise DataError(f"attribution by={by!r}: 'asset' or 'interval' is expected")
     columns = dict(_columns(schedule))
     rows = list(schedule.setting.assets if by == "asset" else schedule.setting.grid.labels)

@@ -14,7 +14,7 @@ import pandas as pd
 from acopt.errors import DataError
 from acopt.market.clock import number, parse_time_of_day, parse_timestamp
 from acopt.market.grid import TimeGrid
-from acopt.market.labels import Array, by_asset, by_interval_and_asset
+from acopt.market.labels import LARGEST, Array, by_asset, by_interval_and_asset
 from acopt.market.order import SIDES, read_csv
 from acopt.model.setting import Mask
 
@@ -241,7 +241,7 @@ def _each(
         raise refuse(int(np.argmin(column.map(pd.api.types.is_scalar))), name, why) from error
     values = [read(cell) for cell in cells]
     out = np.array([np.nan if value is None else value for value in values], dtype=float)[codes]
-    _demand(np.isfinite(out), name, refuse, why)
+    _demand(np.abs(out) <= LARGEST, name, refuse, why)
     return out
 
 

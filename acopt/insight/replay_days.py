@@ -16,6 +16,7 @@ from acopt.errors import AcoptError, DataError
 from acopt.insight.replay import BENCHMARKS, TOTAL, Arrival, Fill, Impact, Replay, replay
 from acopt.market.bars import Bars
 from acopt.market.clock import parse_date
+from acopt.market.labels import short
 from acopt.model.schedule import Schedule
 
 __all__ = ["ReplayStudy", "replay_days"]
@@ -151,6 +152,8 @@ def replay_days(
         What `make` or `replay` raises, with the date and the plan in front. No day is left out.
     """
     days = _days(dates)
+    if not callable(make):
+        raise DataError(f"replay_days make: {short(make)} was given, a function of the date is expected")
     replays: dict[tuple[dt.date, str], Replay] = {}
     names: list[str] | None = None
     for date in days:

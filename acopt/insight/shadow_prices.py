@@ -17,7 +17,7 @@ from acopt.constraints.trading import AllowUnfilled, Participation
 from acopt.costs.impact import PermanentImpact, SpreadCost
 from acopt.errors import DataError, ModelError
 from acopt.insight.words import amount, at, auction
-from acopt.market.labels import Array
+from acopt.market.labels import Array, is_one_of
 from acopt.model.algebra import Constraint
 from acopt.model.declaration import BOUNDS
 from acopt.model.multipliers import SIZES, Multipliers
@@ -75,7 +75,7 @@ def shadow_prices(schedule: Schedule, by: By = "bound") -> pd.DataFrame:
     DataError
         `by` is none of these.
     """
-    if by not in ("bound", "asset", "constraint"):
+    if not is_one_of(by, ("bound", "asset", "constraint")):
         raise DataError(f"shadow_prices by={by!r}: 'bound', 'asset' or 'constraint' is expected")
     found = schedule.multipliers
     if found is None:

@@ -12,7 +12,7 @@ import pandas as pd
 from acopt.errors import DataError, ModelError
 from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
-from acopt.market.labels import Array, Data
+from acopt.market.labels import Array, Data, demand
 from acopt.model.algebra import Term
 from acopt.model.benchmarks import TWAP, VWAP, after_history, spread_out, tradable, where_tradable
 from acopt.model.frames import time_of_fraction
@@ -46,6 +46,7 @@ def twap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike
     DataError
         The window is outside the grid, empty, or off its edges.
     """
+    demand(problem, ExecutionProblem, "twap problem")
     return problem.evaluate(TWAP(start, end).trades(problem.setting), name="twap")
 
 
@@ -66,6 +67,7 @@ def vwap(problem: ExecutionProblem, start: TimeLike | None = None, end: TimeLike
     DataError
         As in `twap`.
     """
+    demand(problem, ExecutionProblem, "vwap problem")
     return problem.evaluate(VWAP(start, end).trades(problem.setting), name="vwap")
 
 
@@ -80,6 +82,7 @@ def immediate(problem: ExecutionProblem) -> Schedule:
     ModelError
         An asset with an order can never trade.
     """
+    demand(problem, ExecutionProblem, "immediate problem")
     setting = problem.setting
     first = np.cumsum(tradable(setting) & (np.arange(setting.shape[0])[:, None] >= setting.elapsed), axis=0) == 1
     return problem.evaluate(spread_out(setting, where_tradable(setting, first, "immediate")), name="immediate")
@@ -111,6 +114,7 @@ def almgren_chriss(problem: ExecutionProblem, risk_aversion: float | None = None
     ----------
     Almgren & Chriss (2000), "Optimal execution of portfolio transactions".
     """
+    demand(problem, ExecutionProblem, "almgren_chriss problem")
     try:
         model, aversion = reduction(problem, risk_aversion)
     except DoesNotReduce as error:
@@ -162,6 +166,7 @@ class POV:
 
     def __call__(self, problem: ExecutionProblem) -> Schedule:
         """Return the schedule, priced by the problem."""
+        demand(problem, ExecutionProblem, "pov problem")
         setting, volume = problem.setting, problem.market.volumes
         rate = _check_rate(setting.coefficient(self.rate, "pov rate"))
         window = setting.grid.window((self.start, self.end))
@@ -213,6 +218,7 @@ def compare(problem: ExecutionProblem, plans: Iterable[Plan] | Mapping[str, Plan
     DataError
         A plan is not one of these, or its labels or numbers do not fit the problem; names the plan.
     """
+    demand(problem, ExecutionProblem, "compare problem")
     listed = list(_listed(plans))
     pricing = _with_open_weights(problem, [plan for _, plan in listed if isinstance(plan, Schedule)])
     schedules = [_schedule(problem, plan, name) for name, plan in listed]

@@ -9,7 +9,7 @@ from typing import TypeAlias, TypeVar
 import numpy as np
 import pandas as pd
 
-from acopt.constraints.trading import Monotone, Participation
+from acopt.constraints.trading import Monotone, Participation, Unfilled
 from acopt.costs.impact import TemporaryImpact
 from acopt.insight.amounts import Amount, amounts, follows
 from acopt.insight.closed_form import distance_from_closed_form
@@ -28,6 +28,9 @@ __all__ = ["Line", "binding", "facts", "headline", "once", "order", "summarise"]
 
 LAWS = {AlmgrenEtAl2005: "the 3/5-power law", SquareRootImpact: "the square-root law"}
 """How an impact model that is linearised calls the law behind its line."""
+
+DUST = 1e-12
+"""Part of the objective below which a summary leaves out what a kind of cost adds to it: a soft rule that is kept."""
 
 AT_BOUND = 1e-9
 """Distance from a bound, relative to the asset's order, within which a trade is at it."""
@@ -127,7 +130,7 @@ def _objective(schedule: Schedule) -> Iterator[Line]:
     parts = dict.fromkeys(("money", "risk", "penalty"), 0.0)
     for term in schedule.pricing.terms:
         parts[term.cost.kind] += term_weight(term) * schedule.term_values[term.cost.name]
-    shown = [f"{amount(value)} {kind}" for kind, value in parts.items() if value]
+    shown = [f"{amount(value)} {kind}" for kind, value in parts.items() if abs(value) > DUST * abs(schedule.objective)]
     past = "; the past as the model prices it" if schedule.setting.elapsed else ""
     yield "objective", amount(schedule.objective) + (f" = {' + '.join(shown)}" if len(shown) > 1 else "") + past
     for term in schedule.pricing.terms:
@@ -152,9 +155,16 @@ def _pace(schedule: Schedule) -> Iterator[Line]:
     moments = [(f"{fraction:.0%}", time_done(schedule, fraction)) for fraction in (0.5, FINISHED)]
     shown = [f"{share} {_when(moment, schedule)}" for share, moment in moments if not pd.isna(moment)]
     left = float(np.abs(schedule.path.remaining[-1]) @ schedule.setting.market.prices)
-    if left > 0:
-        shown.append(f"{percent(left / schedule.setting.gross)} is left ({money(left)})")
+    if left > DUST * schedule.setting.gross:
+        shown.append(f"{percent(left / schedule.setting.gross)} is left ({money(left)}){_left_paid(schedule)}")
     yield "done", ", ".join(shown)
+
+
+def _left_paid(schedule: Schedule) -> str:
+    """Tell the price of what is left, where it has one."""
+    terms = [term for term in schedule.pricing.terms if isinstance(term.cost, Unfilled)]
+    paid = sum(term_weight(term) * schedule.term_values[term.cost.name] for term in terms)
+    return f"; penalty {amount(paid)}" if terms else ""
 
 
 def _participation(schedule: Schedule) -> Iterator[Line]:

@@ -10,8 +10,10 @@ from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from acopt.errors import DataError, MissingExtraError
+from acopt.market.labels import short
 
 __all__ = ["require", "write_bytes", "write_files", "write_text"]
 
@@ -33,9 +35,16 @@ def write_text(path: str | PathLike[str], text: str) -> Path:
     return write_bytes(path, text.encode())
 
 
+def _checked(path: Any) -> Path:
+    """Return a path that a file system takes, or raise."""
+    if not isinstance(path, str | PathLike) or "\0" in str(path) or not str(path):
+        raise DataError(f"{short(path)} was given, the path of a file is expected")
+    return Path(path)
+
+
 def write_bytes(path: str | PathLike[str], content: bytes) -> Path:
     """Write a binary file, whole or not at all; see `write_text`."""
-    (written,) = write_files({Path(path): content})
+    (written,) = write_files({_checked(path): content})
     return written
 
 
@@ -57,9 +66,13 @@ def write_files(contents: Mapping[Path, bytes]) -> list[Path]:
     for path, target in targets.items():
         if list(targets.values()).count(target) > 1:
             raise DataError(f"{path}: two outputs would be written to this file; name another one")
-        if target.is_dir():
+        try:
+            folder, missing = target.is_dir(), not target.parent.is_dir()
+        except OSError as error:  # a name that is too long
+            raise DataError(f"{path}: cannot be written ({error.strerror or error})") from error
+        if folder:
             raise DataError(f"{path}: cannot be written (it is a folder)")
-        if not target.parent.is_dir():
+        if missing:
             raise DataError(f"{path}: cannot be written (there is no folder {target.parent})")
     staged: dict[Path, Path] = {}
     path = Path()

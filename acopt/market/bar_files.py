@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from acopt.errors import DataError
 from acopt.market.edges import localized
+from acopt.market.labels import LARGEST, short
 
 __all__ = ["NUMBERS", "BarSource", "SymbolBars", "collect"]
 
@@ -130,7 +131,7 @@ def _symbol_of(path: Path, pattern: str | None) -> str | None:
     """Read the symbol off a file's stem; None without a pattern (the stem, or a column)."""
     if pattern is None:
         return None
-    if pattern.count("{symbol}") != 1:
+    if not isinstance(pattern, str) or pattern.count("{symbol}") != 1:
         raise DataError(f"read_bars: symbol={pattern!r}; a pattern such as '{{symbol}}_15min' is accepted")
     before, after = (re.escape(part) for part in pattern.split("{symbol}"))
     match = re.fullmatch(f"{before}(.+){after}", path.stem)
@@ -160,6 +161,8 @@ def _file(path: Path, symbol: str | None) -> _Table:
         raise DataError(f"{path}: not a CSV file ({str(error).strip()})") from error
     raw.index = pd.RangeIndex(1, len(raw) + 1)
     raw = raw[(raw != "").any(axis=1)]
+    if raw.empty:
+        raise DataError(f"{path}: the file is empty; a header and rows are accepted")
     header = [str(name).strip() for name in raw.iloc[0]]
     rows = raw.iloc[1:].set_axis(header, axis=1)
     if rows.empty:
@@ -173,6 +176,8 @@ def _file(path: Path, symbol: str | None) -> _Table:
 def _spelling(available: pd.Index, name: str, columns: Mapping[str, str] | None) -> str | None:
     """Return the one column that holds a standard name; None when there is none."""
     wanted = (columns or {}).get(name)
+    if wanted is not None and not isinstance(wanted, str):
+        raise DataError(f"read_bars: columns={{{name!r}: {short(wanted)}}}; the name of a column is accepted")
     if wanted is not None:
         fits = [label for label in available if label == wanted]
     else:
@@ -249,7 +254,7 @@ def _stamps(table: _Table, label: str, tz: str) -> tuple[pd.DatetimeIndex, bool]
                 f"{table.at(row)}, {label}: {text.iloc[row]!r}; some stamps have a time zone, some have not"
             )
         parsed = pd.DatetimeIndex(
-            pd.to_datetime(text.where(readable), format="ISO8601", errors="coerce", utc=bool(zoned.all()))
+            pd.to_datetime(text.where(readable), format="ISO8601", errors="coerce", utc=bool(zoned.any()))
         )
     if parsed.hasnans:
         row = int(np.flatnonzero(parsed.isna())[0])
@@ -266,7 +271,7 @@ def _stamps(table: _Table, label: str, tz: str) -> tuple[pd.DatetimeIndex, bool]
 def _numbers(table: _Table, label: str, name: str) -> NDArray[np.float64]:
     column = table.rows[label]
     values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
-    wrong = ~np.isfinite(values) | (values < 0 if name == "volume" else values <= 0)
+    wrong = ~(values <= LARGEST) | (values < 0 if name == "volume" else values < 1 / LARGEST)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         accepted = "a number of at least 0" if name == "volume" else "a positive number"

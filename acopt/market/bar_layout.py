@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from acopt.errors import DataError
 from acopt.market.bar_files import NUMBERS, SymbolBars
 from acopt.market.clock import SECOND, clock, span
+from acopt.market.labels import is_one_of
 
 __all__ = ["Hours", "Raster", "bar_length", "lay_out", "stamp_meaning"]
 
@@ -98,7 +99,7 @@ def stamp_meaning(sources: Sequence[SymbolBars], length: int, hours: Hours, stam
         `stamp` is neither; the stamps fit both readings, or none, or symbols disagree.
     """
     if stamp is not None:
-        if stamp not in ("start", "end"):
+        if not is_one_of(stamp, ("start", "end")):
             raise DataError(f"read_bars: stamp={stamp!r}; 'start' or 'end' is accepted")
         return stamp, "as stated"
     evidence: dict[str, SymbolBars] = {}

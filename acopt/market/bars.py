@@ -12,7 +12,9 @@ import pandas as pd
 from acopt.errors import DataError
 from acopt.market.bar_files import BarSource, collect
 from acopt.market.bar_layout import DAY, Hours, bar_length, lay_out, stamp_meaning
-from acopt.market.clock import parse_time_of_day, parse_timestamp, span
+from acopt.market.clock import parse_date, parse_time_of_day, parse_timestamp, span
+from acopt.market.edges import localized
+from acopt.market.labels import demand, label_list, short
 
 __all__ = ["Bars", "read_bars"]
 
@@ -88,7 +90,10 @@ class Bars:
         DataError
             A symbol without bars.
         """
-        wanted = list(symbols)
+        wanted = label_list(symbols, "bars.select symbols")
+        twice = [name for at, name in enumerate(wanted) if name in wanted[:at]]
+        if twice:
+            raise DataError(f"bars.select symbols: {twice[0]} appears more than once")
         unknown = [name for name in wanted if name not in self.close.columns]
         if unknown or not wanted:
             raise DataError(f"no bars of {', '.join(map(str, unknown)) or 'nothing'}; there are {_some(self.symbols)}")
@@ -103,7 +108,7 @@ class Bars:
         DataError
             A date without a session.
         """
-        wanted, days = set(dates), self.starts.date
+        wanted, days = set(_dates(dates)), self.starts.date
         unknown = wanted - set(days)
         if unknown or not wanted:
             raise DataError(
@@ -125,7 +130,7 @@ class Bars:
         if stamp is None:
             raise DataError(f"before({asof!r}): a timestamp or a date such as '2019-02-15' is accepted")
         if stamp.tz is None:
-            stamp = stamp.tz_localize(self.starts.tz)
+            stamp = localized(pd.DatetimeIndex([stamp]), self.starts.tz, "bars.before")[0]
         keep = self.ends <= stamp
         if not keep.any():
             raise DataError(f"no bar ended by {stamp}; the first one ends at {self.ends[0]}")
@@ -142,6 +147,7 @@ class Bars:
         DataError
             `daily` does not hold daily bars; a symbol or a common day is missing.
         """
+        demand(daily, Bars, "coverage daily")
         if not daily.daily or self.daily:
             raise DataError("coverage compares intraday bars with daily ones, in this order")
         per_day = self.volume.groupby(self.starts.tz_localize(None).normalize()).sum(min_count=1)
@@ -247,9 +253,12 @@ def read_bars(
         Names the file, line and field: a text, NaN or negative number, high below low, a stamp twice or out of
         order; a missing column, an empty file, mixed bar lengths, a stamp that could mean start or end.
     """
-    opening, closing = (parse_time_of_day(time) for time in session)
+    pair = [parse_time_of_day(time) for time in session] if isinstance(session, list | tuple) else []
+    opening, closing = pair if len(pair) == 2 else (None, None)
     if opening is None or closing is None or opening >= closing:
-        raise DataError(f"read_bars: session={session!r}; a pair of times such as ('09:30', '16:00') is accepted")
+        raise DataError(f"read_bars: session={short(session)}; a pair of times such as ('09:30', '16:00') is accepted")
+    if columns is not None and not isinstance(columns, Mapping):
+        raise DataError(f"read_bars: columns={short(columns)}; a mapping such as {{'datetime': 'date'}} is accepted")
     hours = Hours(opening, closing)
     sources = collect(paths_or_frame, symbol, columns, tz)
     length = bar_length(sources)
@@ -270,6 +279,10 @@ def read_bars(
         inferred=reason,
         sources={bars.symbol: bars.source for bars in sources},
     )
+
+
+def _dates(dates: object) -> list[dt.date]:
+    return [parse_date(date, "bars.on: dates").date() for date in label_list(dates, "bars.on dates")]
 
 
 def _time(microseconds: int) -> dt.time:

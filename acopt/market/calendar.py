@@ -12,6 +12,7 @@ import pandas as pd
 
 from acopt.errors import DataError, MissingExtraError
 from acopt.market.clock import parse_time_of_day
+from acopt.market.labels import is_one_of
 from acopt.market.session import Day, Hours
 
 __all__ = ["Exchange", "exchange"]
@@ -60,7 +61,7 @@ def exchange(name: str, calendar: str, first: pd.Timestamp, last: pd.Timestamp) 
             f"calendar={calendar!r}: install exchange-calendars: pip install 'acopt[data]'"
         ) from error
     known = library.get_calendar_names(include_aliases=True)
-    if calendar not in known:
+    if not is_one_of(calendar, known):
         raise DataError(
             f"{name}: calendar={calendar!r} is not known; one of {len(known)} is accepted, such as 'XNYS' (New York), "
             "'XNAS' (Nasdaq), 'XTSE' (Toronto), 'XLON' (London), 'XETR' (Frankfurt), 'XTKS' (Tokyo), 'XHKG' (Hong Kong)"

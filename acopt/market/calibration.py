@@ -20,7 +20,7 @@ from acopt.market.covariance import Covariance
 from acopt.market.estimators import abdi_ranaldo, corwin_schultz, ledoit_wolf, roll, volatility_curve
 from acopt.market.grid import TimeGrid
 from acopt.market.impact_models import ImpactModel
-from acopt.market.labels import Data, by_asset
+from acopt.market.labels import Data, by_asset, demand, label_list
 from acopt.market.market import Bps, Market
 
 __all__ = ["market_from_bars"]
@@ -97,6 +97,8 @@ def market_from_bars(
         missing session in the history (symbol and date), without volume (an index), or whose price never moves;
         an arrival price older than 7 days; `asof` after the grid's start; an unknown estimator.
     """
+    demand(bars, Bars, "Market.from_bars bars")
+    demand(grid, TimeGrid, "Market.from_bars grid")
     names = _names(bars, assets)
     chosen = bars.select(names)
     edges = clock_edges(chosen, grid)
@@ -220,7 +222,7 @@ def _names(bars: Bars, assets: Sequence[Any] | pd.Index | None) -> list[str]:
         raise DataError(
             "Market.from_bars: daily bars were given; the volume curve needs intraday ones (daily= takes these)"
         )
-    names = bars.symbols if assets is None else list(assets)
+    names = bars.symbols if assets is None else label_list(assets, "Market.from_bars assets")
     twice = [name for at, name in enumerate(names) if name in names[:at]]
     if twice:
         raise DataError(f"assets={names}: {twice[0]} appears more than once")
@@ -345,6 +347,7 @@ def _spread(
 def _coverage(bars: Bars, past: _History, daily: Bars | None) -> list[str]:
     if daily is None:
         return []
+    demand(daily, Bars, "Market.from_bars daily")
     if not daily.daily:
         raise DataError(f"daily={daily!r}: daily bars are accepted")
     share = bars.on(past.days).coverage(daily)

@@ -47,7 +47,10 @@ def number(value: object) -> float | None:
         return None
     if not isinstance(value, int | float | np.integer | np.floating):
         return None
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
 
 
 def parse_time_of_day(value: object) -> int | None:

@@ -11,7 +11,18 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers, place, symmetric
+from acopt.market.clock import number
+from acopt.market.labels import (
+    Array,
+    Data,
+    by_asset,
+    by_asset_pair,
+    by_interval_and_asset,
+    numbers,
+    place,
+    short,
+    symmetric,
+)
 
 if TYPE_CHECKING:
     from acopt.market.grid import TimeGrid
@@ -326,10 +337,11 @@ def _days(per: str | float) -> float:
         if per not in PERIODS_PER_DAY:
             raise DataError(f"per={per!r}: accepted are {', '.join(map(repr, PERIODS_PER_DAY))}, or a number of days")
         return 1 / PERIODS_PER_DAY[per]
-    if not np.isfinite(per) or per <= 0:
-        raise DataError(f"per={per!r}: a number of days > 0 is expected")
-    return float(per)
+    days = number(per)
+    if days is None or not 0 < days < np.inf:
+        raise DataError(f"per={short(per)}: a number of days > 0 is expected")
+    return days
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    return np.shape(value)
+    return value.shape if isinstance(value, pd.DataFrame) else numbers(value, "covariance").shape

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from acopt.errors import DataError
 from acopt.market.clock import parse_timestamp
+from acopt.market.labels import LARGEST, short
 
 __all__ = [
     "checked_edges",
@@ -25,6 +26,8 @@ __all__ = [
 
 def read_stamps(edges: Sequence[Any] | pd.DatetimeIndex, tz: str | None, name: str) -> pd.DatetimeIndex:
     """Read stamps one by one, so that the message can say which one fails; strictly increasing."""
+    if isinstance(edges, str) or not isinstance(edges, Iterable) or (isinstance(edges, np.ndarray) and edges.ndim != 1):
+        raise DataError(f"{name}: edges={short(edges)}; a list of timestamps is accepted")
     read = []
     for at, value in enumerate(edges):
         stamp = parse_timestamp(value)
@@ -56,7 +59,7 @@ def localized(wall: pd.DatetimeIndex, tz: Any, name: str) -> pd.DatetimeIndex:
     """
     try:
         return wall.tz_localize(tz)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, IndexError, NotImplementedError) as error:  # "", the year 10000
         raise DataError(f"{name}: tz={tz!r} does not fit: {error}; 'America/New_York' or None is accepted") from error
 
 
@@ -76,7 +79,7 @@ def numeric_edges(edges: ArrayLike) -> NDArray[np.float64]:
     if raw.ndim != 1 or raw.size < 2:
         raise DataError(f"TimeGrid: edges of shape {raw.shape}; N+1 numbers are accepted, at least two")
     values: NDArray[np.float64] = raw.astype(np.float64) + 0.0
-    wrong = np.flatnonzero(~np.isfinite(values))
+    wrong = np.flatnonzero(~(np.abs(values) <= LARGEST))
     if wrong.size:
         raise DataError(f"TimeGrid: edge {wrong[0]} is {values[wrong[0]]}; finite numbers are accepted")
     return values
@@ -88,7 +91,7 @@ def checked_edges(
     """Return the edges: both ends of an auction coincide, all others increase, and one interval is open."""
     steps = np.diff(values)
     both, long = np.flatnonzero(closed & auctions), np.flatnonzero(auctions & (steps != 0))
-    falls = np.flatnonzero(~auctions & (steps <= 0))
+    falls = np.flatnonzero(~auctions & (steps < 1 / LARGEST))
     if both.size:
         raise DataError(f"TimeGrid: interval {both[0]} is closed and an auction; it is one or the other")
     if long.size:
@@ -131,7 +134,7 @@ def checked_timestamps(
             )
         return None
     if not isinstance(timestamps, pd.DatetimeIndex) or len(timestamps) != size:
-        raise DataError(f"TimeGrid: timestamps of {len(timestamps)} stamps; a DatetimeIndex of {size} is accepted")
+        raise DataError(f"TimeGrid: timestamps={short(timestamps)}; a DatetimeIndex of {size} is accepted")
     if timestamps.hasnans or (np.diff(timestamps.asi8) <= 0).any():
         raise DataError("TimeGrid: timestamps must be present and increase")
     return timestamps.as_unit("us")

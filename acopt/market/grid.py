@@ -14,11 +14,14 @@ from acopt.market.calendar import exchange
 from acopt.market.clock import number, parse_date
 from acopt.market.edges import localized, read_stamps
 from acopt.market.intervals import Intervals
+from acopt.market.labels import LARGEST, short
 from acopt.market.session import Auctions, Day, Hours, Outline, Plan, listed_days, read_hours, stamped_outline
 
 __all__ = ["TimeGrid"]
 
 NEW_YORK = "America/New_York"
+MOST = 1_000_000
+"""Intervals: more than the seconds of a month of sessions."""
 
 
 class TimeGrid(Intervals):
@@ -63,10 +66,12 @@ class TimeGrid(Intervals):
             `horizon` is not a positive number, or `periods` not a positive integer.
         """
         length = number(horizon)
-        if length is None or not 0 < length < np.inf:
+        if length is None or not 0 < length <= LARGEST:
             raise DataError(f"TimeGrid.uniform: horizon={horizon!r}; a positive number of {unit}s is accepted")
-        if isinstance(periods, bool) or not isinstance(periods, int | np.integer) or periods < 1:
-            raise DataError(f"TimeGrid.uniform: periods={periods!r}; a positive integer is accepted")
+        if number(periods) is None or not isinstance(periods, int | np.integer) or not 1 <= periods <= MOST:
+            raise DataError(
+                f"TimeGrid.uniform: periods={short(periods)}; a positive integer up to {MOST:,} is accepted"
+            )
         return cls(np.linspace(0.0, length, int(periods) + 1), unit=unit)
 
     @classmethod

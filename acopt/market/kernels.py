@@ -10,8 +10,9 @@ from typing import Any, Self
 import numpy as np
 
 from acopt.errors import DataError
+from acopt.market.clock import number
 from acopt.market.intervals import Intervals
-from acopt.market.labels import Array
+from acopt.market.labels import LARGEST, Array, short
 
 __all__ = ["ExponentialDecay", "Kernel", "LinearDecay", "PowerLawDecay"]
 
@@ -166,9 +167,9 @@ class LinearDecay(Kernel):
 
 
 def _check(what: str, value: Any, *, positive: bool) -> None:
-    number = not isinstance(value, bool) and isinstance(value, int | float | np.integer | np.floating)
-    if not number or not np.isfinite(value) or value < 0 or (positive and value == 0):
-        raise DataError(f"{what}={value!r}: a number {'>' if positive else '>='} 0 is expected")
+    size = number(value)
+    if size is None or not 0 <= size <= LARGEST or (positive and size < 1 / LARGEST):
+        raise DataError(f"{what}={short(value)}: a number {'>' if positive else '>='} 0 is expected")
 
 
 def _length(what: str, value: Any, grid: Intervals) -> float:

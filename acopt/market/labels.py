@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -14,6 +14,9 @@ from acopt.errors import DataError
 Array: TypeAlias = npt.NDArray[np.float64]
 Data: TypeAlias = float | Mapping[Any, float] | pd.Series | pd.DataFrame | npt.ArrayLike
 Sign: TypeAlias = Literal["any", "nonnegative", "positive"]
+
+LARGEST = 1e60
+"""No share count, price, time or weight is larger; products of a few such numbers are still finite."""
 
 _DEMANDS = {"nonnegative": "a number >= 0", "positive": "a number > 0", "any": "a finite number"}
 
@@ -133,9 +136,52 @@ def numbers(value: Any, what: str) -> Array:
     if isinstance(value, pd.Series | pd.DataFrame):
         return _cells(value, what)
     try:
-        return np.asarray(value, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what}: {_short(value)} is not a number ({error})") from error
+        return _floats(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{what}: {short(value)} is not a number ({error})") from error
+
+
+def label_list(value: Any, what: str) -> list[Any]:
+    """Return one text, or the labels of a list, an index or the like, or raise naming what is no label."""
+    if isinstance(value, str):
+        return [value]
+    many = isinstance(value, Iterable) and not isinstance(value, bytes | pd.DataFrame)
+    if not many or (isinstance(value, np.ndarray) and value.ndim != 1):
+        raise DataError(f"{what}: {short(value)} was given, a label or a list of labels is expected")
+    labels = list(value)
+    for label in labels:
+        try:
+            hash(label)
+        except TypeError as error:
+            raise DataError(f"{what}: {short(label)} is no label ({error})") from error
+    return labels
+
+
+def called(name: Any, default: str) -> str:
+    """Return the name of a cost or a rule: the text given, or its default where there is none."""
+    if name is None or (isinstance(name, str) and not name):
+        return default
+    if not isinstance(name, str):
+        raise DataError(f"{default} name: {short(name)} was given, a text is expected")
+    return name
+
+
+def is_one_of(word: Any, accepted: Container[str]) -> bool:
+    """Whether it is a text, and one of those accepted."""
+    return isinstance(word, str) and word in accepted
+
+
+def demand(value: Any, kind: type, what: str) -> None:
+    """Demand an object of ours."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise DataError(f"{what}: {type(value).__name__} was given, {article} {kind.__name__} is expected")
+
+
+def short(value: Any) -> str:
+    """Return a value as messages show it, in one line of 60 letters at most."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def place(row: int, column: int, intervals: pd.Index | None, assets: pd.Index) -> str:
@@ -192,21 +238,24 @@ def _scalar(value: float, m: int, what: str, price_units: bool) -> None:
 def _cells(table: pd.Series | pd.DataFrame, what: str) -> Array:
     """Numbers of a labelled object; what is not a number is named by its labels."""
     try:
-        return np.asarray(table.to_numpy(), dtype=float)
-    except (TypeError, ValueError) as error:
+        return _floats(table.to_numpy())
+    except (TypeError, ValueError, OverflowError) as error:
         axes = [*reversed(table.axes)]
         for at, cell in np.ndenumerate(table.to_numpy(dtype=object)):
             try:
-                float(cell)
-            except (TypeError, ValueError):
+                float(_floats(cell))
+            except (TypeError, ValueError, OverflowError):
                 where = " at ".join(str(axis[i]) for axis, i in zip(axes, reversed(at), strict=True))
-                raise DataError(f"{what}: {_short(cell)} for {where} is not a number") from error
+                raise DataError(f"{what}: {short(cell)} for {where} is not a number") from error
         raise  # pragma: no cover
 
 
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _floats(value: Any) -> Array:
+    """Return an array of floats; times and complex numbers, of which NumPy would make some, are none."""
+    raw = np.asarray(value)
+    if raw.dtype.kind in "cmM" or (raw.dtype == object and any(isinstance(cell, complex) for cell in raw.flat)):
+        raise TypeError(f"it is of type {raw.dtype}")
+    return np.asarray(raw, dtype=float)
 
 
 def _unique(index: pd.Index, what: str) -> None:
@@ -230,6 +279,15 @@ def _check(out: Array, what: str, sign: Sign, infinite: bool, intervals: pd.Inde
         bad |= out <= 0
     elif sign == "nonnegative":
         bad |= out < 0
+    huge = np.isfinite(out) & (np.abs(out) > LARGEST)
+    if sign == "positive":
+        huge |= (out > 0) & (out < 1 / LARGEST)
+    if huge.any():
+        row, column = (int(i) for i in np.argwhere(huge)[0])
+        raise DataError(
+            f"{what} is {out[row, column]:g} for {place(row, column, intervals, assets)}; a size from {1 / LARGEST:g} "
+            f"to {LARGEST:g} is accepted{', or inf for no bound' if infinite else ''}"
+        )
     if bad.any():
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise DataError(

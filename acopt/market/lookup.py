@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from acopt.errors import DataError
 from acopt.market.clock import SECOND, TimeLike, clock, number, parse_duration, parse_time_of_day, parse_timestamp
+from acopt.market.edges import localized
+from acopt.market.labels import is_one_of
 
 __all__ = ["EdgeLookup"]
 
@@ -54,7 +56,7 @@ class EdgeLookup:
 
     def crosses(self, which: str) -> list[int]:
         """Return the intervals that are opening ("open") or closing crosses: auctions at the ends of sessions."""
-        if which not in _CROSSES:
+        if not is_one_of(which, _CROSSES):
             raise DataError(f"crosses({which!r}): 'open' or 'close' is accepted")
         ends = [first if which == "open" else last - 1 for first, last in self._blocks if first < last]
         return [at for at in ends if self._auctions[at]]
@@ -154,7 +156,7 @@ class EdgeLookup:
         if stamp.tz is not None and stamps.tz is None:
             raise DataError(f"{stamp} has a time zone, but the grid's stamps have none; give it without")
         if stamp.tz is None and stamps.tz is not None:
-            stamp = stamp.tz_localize(stamps.tz)
+            stamp = localized(pd.DatetimeIndex([stamp]), stamps.tz, "TimeGrid")[0]
         since = (stamp - stamps[0]) / pd.Timedelta(microseconds=1)
         return (stamps.asi8 - stamps.asi8[0]).astype(float), float(since)
 

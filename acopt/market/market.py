@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from acopt.errors import DataError, ModelError
 from acopt.market.covariance import AnyCovariance, RiskModel, as_covariance
 from acopt.market.grid import TimeGrid
 from acopt.market.impact_models import ImpactModel
-from acopt.market.labels import Array, Data, by_asset, by_interval_and_asset
+from acopt.market.labels import Array, Data, by_asset, by_interval_and_asset, label_list, short
 
 if TYPE_CHECKING:
     from acopt.market.bars import Bars
@@ -29,6 +29,9 @@ class Bps:
 
     def __str__(self) -> str:
         return f"{self.value!s} bps"
+
+    def __float__(self) -> NoReturn:
+        raise TypeError("ac.bps(...) is accepted for a spread and a budget; a plain number is expected here")
 
     def of(self, price: Array, assets: pd.Index) -> Array:
         """Currency per share, (n,)."""
@@ -76,8 +79,12 @@ class Market:
         self.grid = grid
         self.assets = _price_labels(price)
         self.prices: Array = by_asset(price, self.assets, what="price", sign="positive")
+        if impact is not None and (isinstance(impact, type) or not callable(getattr(impact, "temporary", None))):
+            raise DataError(
+                f"Market impact: {short(impact)} was given, an impact model such as LinearImpact(5.0) is expected"
+            )
         self.impact = impact
-        self.notes = tuple(notes)
+        self.notes = tuple(map(str, label_list(notes, "Market notes")))
         self._positions: Any = None
         self._volumes = (
             None
@@ -206,7 +213,7 @@ class Market:
 
     def select(self, assets: pd.Index | Sequence[Any]) -> Market:
         """Restrict to these assets, in this order."""
-        wanted = pd.Index([assets] if isinstance(assets, str) else assets)
+        wanted = assets if isinstance(assets, pd.Index) else pd.Index(label_list(assets, "Market.select assets"))
         if wanted.equals(self.assets):
             return self
         if not wanted.is_unique:

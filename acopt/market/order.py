@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, cast
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
-from acopt.market.labels import Array, Data, by_asset
+from acopt.market.labels import LARGEST, Array, Data, by_asset, label_list, numbers, short
 
 SIDES = {"sell": 1.0, "s": 1.0, "short": 1.0, "buy": -1.0, "b": -1.0}
 
@@ -54,7 +54,7 @@ class Order:
     @classmethod
     def hedge(cls, assets: Iterable[Any]) -> Order:
         """Allow trading in these assets, which start and end flat (a futures or ETF hedge leg)."""
-        labels = [assets] if isinstance(assets, str) else list(assets)
+        labels = label_list(assets, "Order.hedge assets")
         if not labels:
             raise DataError("Order.hedge: no asset was named")
         order = cls(pd.Series(0.0, index=pd.Index(labels)))
@@ -90,6 +90,11 @@ class Order:
         DataError
             Names the file, the line and the field.
         """
+        if not isinstance(source, pd.DataFrame | str | PathLike):
+            raise DataError(f"Order.from_frame: {short(source)} was given, a table or the path of a file is expected")
+        for what, given in (("symbol", symbol), ("side", side), ("quantity", quantity), ("notional", notional)):
+            if not isinstance(given, Hashable) or (given is not None and np.ndim(given) != 0):
+                raise DataError(f"Order.from_frame {what}={short(given)}: the name of a column is expected")
         name = "orders" if isinstance(source, pd.DataFrame) else str(source)
         frame = source if isinstance(source, pd.DataFrame) else read_csv(Path(source))
         column = notional or quantity
@@ -193,7 +198,7 @@ def _assets_of(initial: Data, target: Data) -> pd.Index:
     indexes = [_labels(value) for value in (initial, target)]
     named = [index for index in indexes if index is not None]
     if not named:
-        sizes = {np.asarray(value).size for value in (initial, target)}
+        sizes = {numbers(value, "order").size for value in (initial, target)}
         if sizes != {1}:
             raise DataError("order: several assets need labels; give a mapping or a Series by asset")
         return pd.Index(["asset"])
@@ -220,8 +225,9 @@ def _filled(value: Data, assets: pd.Index) -> Data:
     if isinstance(value, Mapping):
         return {label: value.get(label, 0.0) for label in assets}
     if isinstance(value, pd.Series):
-        return value.reindex(assets, fill_value=0.0)
-    if np.ndim(value) == 0 or np.size(value) == 1:
+        return value.astype(object).reindex(assets, fill_value=0.0)
+    value = numbers(value, "order")
+    if np.size(value) == 1:
         return np.broadcast_to(np.asarray(value).reshape(-1), (len(assets),))
     return value
 
@@ -237,7 +243,7 @@ def _positive(value: Any, where: str) -> float:
         number = float(str(value).replace(",", "").replace("_", ""))
     except ValueError as error:
         raise DataError(f"{where}: {value!r} is not a number") from error
-    if not np.isfinite(number) or number <= 0:
+    if not 1 / LARGEST <= number <= LARGEST:
         raise DataError(f"{where}: {value!r} is not a quantity; a number > 0 is expected (the side gives the sign)")
     return number
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from acopt.errors import DataError
 from acopt.market.clock import SECOND, clock, number, parse_date, parse_duration, parse_time_of_day, span
+from acopt.market.labels import label_list
 
 __all__ = ["Auctions", "Day", "Hours", "Outline", "Plan", "listed_days", "read_hours", "stamped_outline"]
 
@@ -241,7 +242,7 @@ def listed_days(
     if dates is None:
         days, known = list(pd.bdate_range(first, last)), "Monday to Friday; give dates= for other days"
     else:
-        listed = {parse_date(day, f"{name}: dates") for day in dates}
+        listed = {parse_date(day, f"{name}: dates") for day in label_list(dates, f"{name}: dates")}
         days, known = sorted(day for day in listed if first <= day <= last), f"the {len(listed)} given by dates="
     for label, day in (("first", first), ("last", last)):
         if day not in days:

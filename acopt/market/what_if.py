@@ -13,7 +13,7 @@ import pandas as pd
 from acopt.errors import DataError
 from acopt.market.covariance import AnyCovariance
 from acopt.market.impact_models import ImpactModel
-from acopt.market.labels import Array
+from acopt.market.labels import Array, demand
 from acopt.market.market import Market
 
 
@@ -72,6 +72,7 @@ def what_if(
     DataError
         A factor is no number > 0, or the market lacks what it multiplies.
     """
+    demand(market, Market, "what_if market")
     given = {"volume": volume, "volatility": volatility, "spread": spread, "impact": impact}
     factors = {what: _factor(value, what) for what, value in given.items()}
     out = copy(market)

@@ -65,7 +65,7 @@ class _Summable(ABC):
             return NotImplemented
         if divisor == 0:
             raise ModelError(f"{self!r} is divided by zero; a number > 0 is expected")
-        return self * (1.0 / float(divisor))
+        return self * (1.0 / (number(divisor) or np.inf))
 
     def __le__(self, limit: float | Bps) -> Budget:
         from acopt.constraints.budget import Budget

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from acopt.errors import DataError, ModelError
+from acopt.market.clock import number
+from acopt.market.labels import demand, short
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Term, check_weight
@@ -21,7 +21,7 @@ def reweighted(terms: tuple[Term, ...], weights: Mapping[str, float], declaratio
     for name, weight in weights.items():
         if name not in names:
             raise ModelError(f"update weights: no cost is called {name!r}; there are: {', '.join(names)}")
-        check_weight(float(weight), name)
+        check_weight(weight, name)
     out = []
     for term in terms:
         if term.cost.name in weights:
@@ -55,8 +55,8 @@ def well_typed(order: Any, market: Any, weights: Any, constraints: Any) -> None:
         if given is not None and not isinstance(given, wanted):
             raise DataError(f"update {what}: {type(given).__name__} was given, a {wanted.__name__} is expected")
     for name, weight in (weights or {}).items():
-        if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
-            raise DataError(f"update weights: {weight!r} for {name!r} is not a number")
+        if number(weight) is None:
+            raise DataError(f"update weights: {short(weight)} for {name!r} is not a number")
     for name, change in (constraints or {}).items():
         if not isinstance(change, Mapping):
             raise DataError(f"update constraints: {change!r} for {name!r}; a mapping of its fields is expected")
@@ -70,6 +70,8 @@ def replaced(terms: tuple[Term, ...], fresh: Sequence[Term]) -> tuple[Term, ...]
 
 def same_shape(state: State, order: Order, market: Market) -> None:
     """Demand that order and market keep the shape of the declared problem."""
+    demand(order, Order, "order")
+    demand(market, Market, "market")
     old = state.setting
     bound = [t.cost.name for t in state.terms if t.cost.bound_to_grid]
     bound += [c.name for c in state.constraints if c.bound_to_grid]

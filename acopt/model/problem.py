@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, place
+from acopt.market.labels import Array, is_one_of, label_list, place, short
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
@@ -25,7 +25,7 @@ from acopt.model.paths import Trajectory
 from acopt.model.schedule import Pricing, Schedule
 from acopt.model.setting import Setting
 from acopt.model.solution import Solver
-from acopt.model.statement import check_distinct, check_history, rejudged, state_of, well_posed, with_penalty
+from acopt.model.statement import check_distinct, check_history, past_of, rejudged, state_of, well_posed, with_penalty
 
 if TYPE_CHECKING:
     from acopt.insight.diagnosis import Diagnosis
@@ -167,21 +167,23 @@ class ExecutionProblem:
                     f"{term.cost.name} has no weight: multiply it by a risk aversion (1e-6 * {term.cost!r}), "
                     "or use solve_for(risk_price=0.3)"
                 )
-        if solver not in SOLVERS:
+        if not is_one_of(solver, SOLVERS):
             raise DataError(f"solver={solver!r}: accepted are {', '.join(SOLVERS)}")
-        fallback = (fallback,) if isinstance(fallback, str) else tuple(fallback)
-        unknown = [name for name in fallback if name not in SOLVERS[1:]]
+        fallback = tuple(label_list(fallback, "fallback"))
+        unknown = [name for name in fallback if not is_one_of(name, SOLVERS[1:])]
         if unknown:
             raise DataError(f"fallback={unknown[0]!r}: accepted are {', '.join(SOLVERS[1:])}")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not 0 < tolerance < 1:
             raise DataError(f"tolerance={tolerance!r}: a number between 0 and 1 is expected")
+        if not isinstance(cross_check, bool):
+            raise DataError(f"cross_check={short(cross_check)}: True or False is expected")
         plan = self._run(solver, tolerance, fallback)
         return cross_checked(plan, self._solver, self._state, self._numbers, tolerance) if cross_check else plan
 
     def solve_at(self, term: str, weight: float) -> Schedule:
         """Solve with another weight of one risk term, warm; the problem's own weights stay as they are."""
         risks = [t.cost.name for t in self._state.terms if t.cost.kind == "risk"]
-        if term not in risks:
+        if not is_one_of(term, risks):
             raise ModelError(
                 f"solve_at: {term!r} is not a risk term of this problem; there are: {', '.join(risks) or 'none'}"
             )
@@ -249,7 +251,8 @@ class ExecutionProblem:
             touched |= again
             only: set[str] | None = touched
         else:
-            new_order, new_market = order or self.order, market or self.market
+            new_order = self.order if order is None else order
+            new_market = self.market if market is None else market
             same_shape(old, new_order, new_market)
             state = state_of(reordered(new_order, old.setting), new_market, terms, rules, old.setting.past)
             only = None
@@ -280,10 +283,11 @@ class ExecutionProblem:
         order, market : replacements, as in `update`.
         """
         old = self._state
-        new_order, new_market = order or self.order, market or self.market
+        new_order = self.order if order is None else order
+        new_market = self.market if market is None else market
         same_shape(old, new_order, new_market)
         if order is None and market is None:
-            setting = old.setting.after(executed)
+            setting = old.setting.after(past_of(executed, old.setting))
             bounds = trade_bounds(old.constraints, setting)
             with diagnosable(setting, old.terms, old.constraints):
                 check_capacity(*bounds, old.constraints, setting)
@@ -316,7 +320,7 @@ class ExecutionProblem:
         Where the rule is all in numbers, the compiled program is kept and its bounds are infinite.
         """
         old = self._state
-        rules = tuple(c for c in old.constraints if c.name != name)
+        rules = tuple(c for c in old.constraints if not is_one_of(name, (c.name,)))
         if len(rules) == len(old.constraints):
             names = ", ".join(c.name for c in old.constraints) or "none"
             raise ModelError(f"without: no constraint is called {name!r}; there are: {names}")

@@ -300,7 +300,7 @@ class Schedule(Frames):
         """Write `to_frame()` to a CSV file, whole or not at all; return its path."""
         from acopt.interface.files import write_text
 
-        return write_text(Path(path), self.to_frame().to_csv(index=False))
+        return write_text(path, self.to_frame().to_csv(index=False))
 
     @property
     def proof(self) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, numbers, place
+from acopt.market.labels import LARGEST, Array, numbers, place
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Constraint, Cost, Objective, Term
@@ -35,6 +35,11 @@ def well_posed(order: Any, market: Any, objective: Any, constraints: Any) -> tup
             f"ExecutionProblem constraints: {_kind(constraints)} was given; a list of constraints is expected"
         )
     for rule in rules:
+        if isinstance(rule, bool | np.bool_):
+            raise ModelError(
+                f"ExecutionProblem constraints: {_kind(rule)} was given, a Constraint is expected (cost <= value is a "
+                "budget)"
+            )
         if not isinstance(rule, Constraint):
             raise ModelError(
                 f"ExecutionProblem constraints: {_kind(rule)} was given, a Constraint is expected "
@@ -61,7 +66,7 @@ def state_of(
         The data alone show that no schedule obeys the constraints.
     """
     setting = Setting(order, market.select(order.assets), not any(c.allows_unfilled for c in constraints))
-    past = None if past is None else _history_of(past, setting)
+    past = None if past is None else past_of(past, setting)
     curvature, forbidden = collect(terms, setting)
     setting = setting.but(forbidden=forbidden, lent=None if curvature is None else curvature.lent)
     one_sided = np.zeros(setting.shape, dtype=bool)
@@ -106,16 +111,17 @@ def with_penalty(terms: tuple[Term, ...], own: tuple[Term, ...]) -> tuple[Term, 
     return kept + tuple(new.values())
 
 
-def _history_of(executed: Any, setting: Setting) -> Array:
+def past_of(executed: Any, setting: Setting) -> Array:
     """Demand shares of every asset in the first intervals, but not in all."""
     past, (n, m) = numbers(executed, "executed"), setting.shape
     if past.ndim != 2 or past.shape[1] != m or not len(past) < n:
         raise DataError(
-            f"executed: an array of shape {past.shape} was given; (p, {m}) with p < {n} is expected, shares by interval "
-            "and asset"
+            f"executed: an array of shape {past.shape} was given; (p, {m}) with p < {n} is expected, shares by "
+            "interval and asset"
         )
-    if not np.isfinite(past).all():
-        k, i = (int(j) for j in np.argwhere(~np.isfinite(past))[0])
+    usable = np.abs(past) <= LARGEST
+    if not usable.all():
+        k, i = (int(j) for j in np.argwhere(~usable)[0])
         raise DataError(
             f"executed: {past[k, i]} for {place(k, i, setting.grid.labels, setting.assets)}; a number is expected"
         )

@@ -125,7 +125,9 @@ class Assembly:
     def _penalties(self, case: CaseTable, rules: list[tuple[str, Constraint]]) -> Iterator[Term]:
         """Return the costs that come with rules, with the weights of the rules' tables."""
         for (path, rule), (_, table) in zip(rules, self._merged(case, "constraint").values(), strict=True):
-            weight, penalty = getattr(table, "weight", None), rule.penalty()
+            with self.source.naming(path):
+                penalty = rule.penalty()
+            weight = getattr(table, "weight", None)
             if weight is not None and penalty is None:
                 self.source.refuse(f"{path}.weight", "the rule has no cost to be weighted")
             yield from () if penalty is None else (Term(weight, term.cost) for term in penalty.terms)

@@ -308,21 +308,3 @@ Plain: TypeAlias = Annotated[
     Annotated[PlainCostTable, Field(discriminator="type"), Tag("known")] | Annotated[OwnCostTable, Tag("own")],
     own_or_known("type"),
 ]
-
-
-class WorstCaseTable(CostBase):
-    """See `acopt.WorstCase`; the markets by name, and by the same names what is taken off in each, currency."""
-
-    type: Literal["WorstCase"]
-    objective: Annotated[ListOf[Plain], Field(min_length=1)]
-    markets: Annotated[dict[str, ScenarioTable], Field(min_length=1)]
-    less: dict[str, Number] | None = None
-
-
-CostTable: TypeAlias = PlainCostTable | WorstCaseTable
-Costs: TypeAlias = ListOf[
-    Annotated[
-        Annotated[CostTable, Field(discriminator="type"), Tag("known")] | Annotated[OwnCostTable, Tag("own")],
-        own_or_known("type"),
-    ]
-]

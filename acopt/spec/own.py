@@ -93,8 +93,8 @@ class Arguments(Form):
         if isinstance(value, dt.date | dt.time | dt.timedelta):
             return time_of(value)
         raise ModelError(
-            f"{owner}: {type(value).__name__} {value!r:.40} cannot be written to a file; numbers, texts, times, lists, "
-            "tables of them, a Series by asset or interval, and a DataFrame by interval and asset can"
+            f"{owner}: an object of class {type(value).__name__} cannot be written to a file; numbers, texts, times, "
+            "lists, tables of them, a Series by asset or interval, and a DataFrame by interval and asset can"
         )
 
 

@@ -6,8 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, Tag
 
-from acopt.spec.costs import Costs
-from acopt.spec.forms import Cash, Exposures, Groups, Labels, Limit
+from acopt.spec.forms import Cash, Exposures, Groups, Labels
 from acopt.spec.own import Function
 from acopt.spec.tables import (
     Amount,
@@ -100,17 +99,6 @@ class AllowUnfilledTable(ConstraintBase):
     penalty_bps: ByAsset[Positive]
 
 
-class BudgetTable(Table):
-    """See `acopt.Budget`: what its costs add up to is at most `limit`, in currency, or `limit_bps`."""
-
-    forms = ({"limit"}, {"limit_bps"})
-    name: Text | None = None
-    type: Literal["Budget"]
-    cost: Annotated[Costs, Field(min_length=1)]
-    limit: Annotated[Number, Limit(bps=False)] | None = None
-    limit_bps: Annotated[Number, Limit(bps=True)] | None = None
-
-
 class CustomConstraintTable(Table):
     """See `acopt.CustomConstraint`; its function is imported."""
 
@@ -126,7 +114,7 @@ class OwnConstraintTable(ConstraintBase):
     arguments: Arguments = Field(default_factory=dict)
 
 
-ConstraintTable: TypeAlias = (
+PlainRuleTable: TypeAlias = (
     PlainTable
     | BoundsTable
     | ParticipationTable
@@ -135,13 +123,9 @@ ConstraintTable: TypeAlias = (
     | GroupNeutralTable
     | CashBalanceTable
     | AllowUnfilledTable
-    | BudgetTable
     | CustomConstraintTable
 )
-Constraints: TypeAlias = ListOf[
-    Annotated[
-        Annotated[ConstraintTable, Field(discriminator="type"), Tag("known")]
-        | Annotated[OwnConstraintTable, Tag("own")],
-        own_or_known("type"),
-    ]
+PlainRule: TypeAlias = Annotated[
+    Annotated[PlainRuleTable, Field(discriminator="type"), Tag("known")] | Annotated[OwnConstraintTable, Tag("own")],
+    own_or_known("type"),
 ]

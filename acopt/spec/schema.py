@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
-from acopt.spec.costs import Costs, MarketTable
-from acopt.spec.rules import Constraints
+from acopt.spec.compound import Constraints, Costs
+from acopt.spec.costs import MarketTable
 from acopt.spec.tables import (
     Amount,
     Layers,

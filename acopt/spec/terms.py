@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, get_args
 
-from acopt.constraints import budget, portfolio, trading
+from acopt.constraints import budget, portfolio, soft, trading, under_market
 from acopt.constraints import custom as custom_rules
 from acopt.costs import alpha, custom, impact, power, risk, smoothness, transient, worst_case
 from acopt.errors import AcoptError, ModelError
@@ -15,7 +15,7 @@ from acopt.market.market import Market
 from acopt.model.algebra import Constraint, Cost, Objective, Term
 from acopt.model.functions import FAILURES
 from acopt.model.setting import Setting
-from acopt.spec import costs, rules
+from acopt.spec import compound, costs, rules
 from acopt.spec.axes import Axes
 from acopt.spec.forms import Data, Form, Risk, covariance_of, text_of
 from acopt.spec.own import Arguments, Function, imported, name_of
@@ -32,6 +32,7 @@ CLASSES: Mapping[str, type] = {
         *(impact_models.LinearImpact, impact_models.SquareRootImpact),
         *(impact_models.AlmgrenEtAl2005, impact_models.ImpactCoefficients),
         *(power.PowerImpact, transient.TransientImpact, worst_case.WorstCase, budget.Budget),
+        *(trading.Unfilled, soft.SoftRule, under_market.UnderMarket, under_market.Unpriced),
         *(kernels.ExponentialDecay, kernels.PowerLawDecay, kernels.LinearDecay),
     )
 }
@@ -39,10 +40,13 @@ KEYWORDS = {"mu": "weight", "limit_bps": "limit"}
 """Keys that are called otherwise in Python: a table's weight is that of the term."""
 APART = {"type", "model", "weight", "arguments"}
 """Keys that are no keywords."""
-
+HOLDERS = (budget.Budget, under_market.UnderMarket, soft.SoftRule)
+"""What is called after what it holds, and not after its class."""
 
 DECAYS = (*get_args(costs.DecayTable), costs.OwnDecayTable)
 """Tables of kernels."""
+RULES = (*get_args(compound.ConstraintTable), rules.OwnConstraintTable)
+"""Tables of constraints."""
 
 
 def _tables(union: Any, key: str) -> Iterator[tuple[str, type[Table]]]:
@@ -54,8 +58,8 @@ def _tables(union: Any, key: str) -> Iterator[tuple[str, type[Table]]]:
 
 TABLES: Mapping[str, type[Table]] = dict(
     [
-        *_tables(costs.CostTable, "type"),
-        *_tables(rules.ConstraintTable, "type"),
+        *_tables(compound.CostTable, "type"),
+        *_tables(compound.ConstraintTable, "type"),
         *_tables(costs.ImpactTable, "model"),
         *_tables(costs.DecayTable, "type"),
     ]
@@ -141,11 +145,15 @@ def objective(tables: tuple[Any, ...], axes: Axes, where: str) -> Objective:
 
 
 def _made_within(value: Any, form: Form, axes: Axes, where: str) -> Any:
-    """Return the objects of tables within a table (costs of a budget, kernels); else what the form reads."""
+    """Return the objects of tables within a table (costs, a rule, kernels, markets); else what the form reads."""
     if isinstance(value, tuple) and value and isinstance(value[0], costs.CostBase):
         return objective(value, axes, where)
-    if isinstance(value, DECAYS):
+    if isinstance(value, RULES) and getattr(value, "weight", None) is not None:
+        axes.source.refuse(f"{where}.weight", "the rule has no cost to be weighted")
+    if isinstance(value, DECAYS + RULES):
         return made(value, axes, where)
+    if isinstance(value, costs.ScenarioTable):
+        return _scenario_of(value, axes, where)
     if isinstance(value, dict) and all(isinstance(each, costs.ScenarioTable) for each in value.values()):
         return {name: _scenario_of(each, axes, f"{where}.{name}") for name, each in value.items()}
     if isinstance(form, Function) and isinstance(value, dict):
@@ -154,11 +162,13 @@ def _made_within(value: Any, form: Form, axes: Axes, where: str) -> Any:
 
 
 def _written_within(value: Any, form: Form, setting: Setting, term: Any) -> Any:
-    """Return the tables of costs and kernels; else what the form writes."""
+    """Return the tables of costs, rules, kernels and markets; else what the form writes."""
     if isinstance(value, Cost | Objective):
         return [weighted(each, setting) for each in value._terms()]
-    if isinstance(value, kernels.Kernel):
+    if isinstance(value, kernels.Kernel | Constraint):
         return written(value, setting)
+    if isinstance(value, Market):
+        return _scenario_written(value, setting)
     if isinstance(value, Mapping) and all(isinstance(each, Market) for each in value.values()):
         return {text_of(name): _scenario_written(value[name], setting) for name in value}
     if isinstance(form, Function) and isinstance(value, Mapping):
@@ -177,7 +187,7 @@ def _fields(term: Any, forms: Mapping[str, Form], setting: Setting) -> dict[str,
     out = {}
     for key, form in forms.items():
         value = _attribute(term, KEYWORDS.get(key, key))
-        if value is None or (key == "name" and value == type(term).__name__):
+        if value is None or (key == "name" and value == type(term).__name__ and not isinstance(term, HOLDERS)):
             continue
         if (found := _written_within(value, form, setting, term)) is not None:
             out[key] = found
@@ -246,7 +256,8 @@ def _own_written(term: Any, setting: Setting) -> dict[str, Any]:
             continue
         value = _attribute(term, keyword)
         if value is not None:
-            arguments[keyword] = Arguments().write(value, setting, f"{called} {keyword}")
+            kind = "" if called == type(term).__name__ else f" ({type(term).__name__})"
+            arguments[keyword] = Arguments().write(value, setting, f"{called}{kind} {keyword}")
         elif parameter.default is not None:
             raise ModelError(f"{called}: its {keyword} is None, for which a file has no word; let None be its default")
     return {**out, "arguments": arguments} if arguments else out

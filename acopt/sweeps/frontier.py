@@ -14,6 +14,8 @@ from scipy.optimize import brentq
 from acopt.errors import DataError
 from acopt.insight.strategies import Plan, max_participation, time_done
 from acopt.insight.words import clock
+from acopt.market.clock import number
+from acopt.market.labels import short
 from acopt.model.dials import least_risky, reference_aversion, risk_term
 from acopt.model.schedule import FINISHED, Schedule
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 EDGE = 0.01
 DECADES = 10
+MOST = 10_000
+"""Schedules of one frontier."""
 FOUND = 1e-9
 """Relative distance from a risk price within which it is met."""
 
@@ -53,7 +57,10 @@ class Frontier:
 
         lambda: 2 lambda Std(lambda) = z, which rises along the frontier, so its neighbours in the table bracket it.
         """
-        prices = self.table["risk_price"].to_numpy(dtype=float)
+        wanted = number(risk_price)
+        if wanted is None or not np.isfinite(wanted):
+            raise DataError(f"at_price risk_price={short(risk_price)}: a number is expected")
+        risk_price, prices = wanted, self.table["risk_price"].to_numpy(dtype=float)
         if not prices[0] < risk_price < prices[-1]:
             return None
         nearest, above = int(np.argmin(np.abs(prices - risk_price))), int(np.argmax(prices >= risk_price))
@@ -102,8 +109,8 @@ def trace(problem: ExecutionProblem, points: int = 25, *, term: str | None = Non
     ----------
     Almgren & Chriss (2000), section 3.
     """
-    if isinstance(points, bool) or not isinstance(points, int) or points < 2:
-        raise DataError(f"frontier points={points!r}: an integer >= 2 is expected")
+    if isinstance(points, bool) or not isinstance(points, int) or not 2 <= points <= MOST:
+        raise DataError(f"frontier points={short(points)}: an integer from 2 to {MOST:,} is expected")
     risk = risk_term(problem, term, weighted=True)
     low, high = _range(problem, risk)
     weights = np.geomspace(low, high, points).tolist()

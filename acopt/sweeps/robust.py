@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from acopt.costs.worst_case import WorstCase
+from acopt.errors import DataError
+from acopt.market.labels import short
 from acopt.market.market import Market
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
@@ -91,6 +93,8 @@ def robust(
     ----------
     Savage (1951), "The theory of statistical decision", for regret.
     """
+    if not isinstance(regret, bool):
+        raise DataError(f"robust regret={short(regret)}: True or False is expected")
     found = sweep(problem, scenarios, rules, dial)
     alone = regret_of(found)
     best = {name: plan.objective for name, plan in alone.plans.items()}

@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from acopt.constraints.trading import TradeSize
-from acopt.constraints.under_market import UnderMarket
+from acopt.constraints.under_market import Unpriced
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array
+from acopt.market.labels import Array, is_one_of
 from acopt.market.market import Market
 from acopt.model.algebra import Constraint, Objective
 from acopt.model.paths import Paths
@@ -26,14 +26,6 @@ from acopt.model.setting import Setting
 BASE = "base"
 CLOSED_SOMEWHERE = "closed in a scenario"
 Rules = Literal["all", "own"]
-
-
-@dataclass(frozen=True)
-class Unpriced(UnderMarket):
-    """A rule in another market without its price, which stands in the objective already."""
-
-    def penalty(self) -> None:
-        """None."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +107,7 @@ def sweep(problem: ExecutionProblem, scenarios: Any, rules: Any, dial: Mapping[s
     """
     if not isinstance(problem, ExecutionProblem):
         raise DataError(f"scenarios of {type(problem).__name__}: an ExecutionProblem is expected")
-    if rules not in ("all", "own"):
+    if not is_one_of(rules, ("all", "own")):
         raise DataError(f"rules={rules!r}: 'all' or 'own' is expected")
     if not isinstance(scenarios, Mapping) or not scenarios:
         raise DataError(

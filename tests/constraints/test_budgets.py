@@ -351,3 +351,8 @@ def test_costs_with_a_form_of_their_own(cost):
     assert plan.risk == pytest.approx(dial.risk, rel=1e-6)
     plan = problem(whole, [ac.TimingRisk() <= dial.risk]).solve()
     assert plan.expected_cost == pytest.approx(dial.expected_cost, rel=1e-6)
+
+
+def test_a_cost_that_equals_a_value_is_no_budget():
+    with pytest.raises(ac.ModelError, match=r"bool was given, a Constraint is expected \(cost <= value is a budget\)"):
+        problem(money(), [ac.TemporaryImpact() == 100.0])

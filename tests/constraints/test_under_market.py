@@ -117,6 +117,8 @@ def test_bad_input():
         UnderMarket(0.1, other)
     with pytest.raises(ac.DataError, match="UnderMarket market: str was given"):
         UnderMarket(ac.Participation(0.1), "thin")
+    with pytest.raises(ac.DataError, match="UnderMarket rule: thin is in another market already"):
+        UnderMarket(UnderMarket(ac.Participation(0.1), other, name="thin"), base)
     for field in ({"assets": ["A"]}, {"during": (0.0, 0.4)}):
         with pytest.raises(ac.DataError, match="are for the rule inside"):
             UnderMarket(ac.Participation(0.1), other, **field)

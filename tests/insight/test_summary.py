@@ -179,6 +179,29 @@ def test_broken_rules_are_named_with_their_size() -> None:
     assert facts(plan)["done"] == [f"50% by 11:45:00, {100 * 1.7 / 3.6:.3g}% is left (1.7M)"]
 
 
+def test_what_is_left_has_its_price() -> None:
+    problem = basket(ac.Participation(0.05), ac.AllowUnfilled(30.0), ac.DollarNeutral(0.0, penalty_bps=5.0))
+    problem = problem.update(weights={"Unfilled": 2.0})
+    plan = problem.evaluate(np.vstack([[-20_000.0, 25_000.0], [-10_000.0, -5_000.0], np.zeros((4, 2))]))
+    # 30,000 A at 50 and 10,000 B at 20 are left: 1.7M at 30 bps, twice
+    assert facts(plan)["done"] == [f"50% by 11:45:00, {100 * 1.7 / 3.6:.3g}% is left (1.7M); penalty 10,200"]
+
+
+def test_dust_is_left_out() -> None:
+    rules = (ac.DollarNeutral(2.4e6, penalty_bps=5.0), ac.AllowUnfilled(30.0))
+    problem, step = basket(*rules), np.array([[-10_000.0, 5_000.0]] * 6)
+    (line,) = facts(problem.evaluate(step))["objective"]
+    assert [word for word in line.split() if word.isalpha()] == ["money", "risk"]
+    step[-1, 0] += 1e-11  # a rounding error of what is sold
+    dusty = problem.evaluate(step)
+    assert 0 < dusty.term_values["Unfilled"] < 1e-9
+    assert facts(dusty)["objective"] == [line]
+    assert "left" not in facts(dusty)["done"][0]
+    step[-1, 0] += 1e-3
+    assert facts(problem.evaluate(step))["objective"][0].endswith(" + 0.00015 penalty")
+    assert "is left (0.05); penalty 0.00015" in facts(problem.evaluate(step))["done"][0]
+
+
 @pytest.mark.parametrize(
     ("impact", "law", "scale", "exponent"),
     [

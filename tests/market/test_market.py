@@ -176,3 +176,22 @@ class TestRefusals:
     def test_grid(self):
         with pytest.raises(DataError, match="Market grid: list was given, a TimeGrid is expected"):
             ac.Market([0.0, 1.0], PRICE)
+
+
+@pytest.mark.parametrize(
+    ("cost", "rules"),
+    [
+        (ac.TransientImpact(ac.ExponentialDecay(half_life=0.1), ac.bps(5)), []),
+        (ac.TransientImpact(ac.ExponentialDecay(half_life=0.1), [ac.bps(5), ac.bps(5), ac.bps(5)]), []),
+        (ac.SpreadCost(), [ac.Participation(0.1, penalty_bps=ac.bps(2))]),
+        (ac.SpreadCost(), [ac.Participation(ac.bps(2))]),
+        (ac.SpreadCost(), [ac.AllowUnfilled(ac.bps(2))]),
+        (ac.TemporaryImpact(ac.bps(2)), []),
+    ],
+    ids=repr,
+)
+def test_bps_where_a_plain_number_is_expected(cost, rules):
+    order = ac.Order.sell({"A": 10.0, "B": 10.0, "C": 10.0})
+    words = r"is not a number \(ac\.bps\(\.\.\.\) is accepted for a spread and a budget; a plain number is expected"
+    with pytest.raises(DataError, match=words):
+        ac.ExecutionProblem(order, full(), cost, rules)

@@ -308,6 +308,70 @@ CASES = {
 }
 
 
+CASES |= {
+    "no text as name": (lambda: ac.SpreadCost(name=[1]), DataError, ["SpreadCost name", "[1]", "text"]),
+    "table as name": (lambda: ac.Monotone(name=VOLUME), DataError, ["Monotone name", "text"]),
+    "assets by number": (lambda: solve(rules=[ac.Monotone(assets=5)]), DataError, ["Monotone assets", "5", "list of"]),
+    "assets once": (lambda: ac.Monotone(assets=iter("AB")), DataError, ["Monotone assets", "list of labels"]),
+    "list of lists": (lambda: solve(rules=[ac.NoTrade(assets=[["A"]])]), DataError, ["['A']", "no label"]),
+    "complex price": (lambda: market(price={"A": 1j, "B": 1.0, "C": 1.0}), DataError, ["price", "1j", "for A"]),
+    "times as prices": (lambda: ac.Order.sell(np.array([5], "m8[h]")), DataError, ["timedelta64", "not a number"]),
+    "endless integer": (lambda: market(spread=10**400), DataError, ["spread", "too large"]),
+    "price beyond all": (lambda: market(price={"A": 1e300, "B": 1.0, "C": 1.0}), DataError, ["1e+300 for A", "1e+60"]),
+    "price near nothing": (
+        lambda: market(price={"A": 1e-300, "B": 1.0, "C": 1.0}),
+        DataError,
+        ["1e-300 for A", "1e-60"],
+    ),
+    "word in an array": (lambda: ac.PermanentImpact(own=np.ones(3)), DataError, ["own=", "'full' or 'half'"]),
+    "no impact model": (lambda: market(impact=ac.TWAP()), DataError, ["Market impact", "TWAP", "LinearImpact"]),
+    "class as impact": (lambda: market(impact=ac.LinearImpact), DataError, ["Market impact", "LinearImpact"]),
+    "no problem": (lambda: ac.twap(PRICE), DataError, ["twap problem", "Series", "ExecutionProblem"]),
+    "no market": (lambda: ac.what_if(PRICE), DataError, ["what_if market", "Series", "a Market"]),
+    "a billion intervals": (lambda: ac.TimeGrid.uniform(1.0, 10**9), DataError, ["periods=1000000000", "1,000,000"]),
+    "endless horizon": (lambda: ac.TimeGrid.uniform(1e300, 4), DataError, ["horizon=1e+300"]),
+    "edges as text": (lambda: ac.TimeGrid.from_timestamps(3), DataError, ["edges=3", "list of timestamps"]),
+    "timestamps as number": (
+        lambda: ac.TimeGrid([0, 1], timestamps=3.0),
+        DataError,
+        ["timestamps=3.0", "DatetimeIndex"],
+    ),
+    "per a list": (lambda: ac.Covariance.from_returns(SIGMA, PRICE, per=[1]), DataError, ["per=[1]", "days"]),
+    "symbol of a list": (
+        lambda: ac.Order.from_frame(VOLUME, symbol=["A"]),
+        DataError,
+        ["symbol=['A']", "name of a column"],
+    ),
+    "orders of a number": (lambda: ac.Order.from_frame(7), DataError, ["7", "table or the path"]),
+    "session of a number": (lambda: ac.read_bars(VOLUME, session=3), DataError, ["session=3", "pair of times"]),
+    "columns of a list": (lambda: ac.read_bars(VOLUME, columns=["a"]), DataError, ["columns=['a']", "mapping"]),
+    "frontier of millions": (lambda: problem().frontier(10**9), DataError, ["points=1000000000", "10,000"]),
+    "cross-check of a table": (
+        lambda: problem().solve(cross_check=VOLUME),
+        DataError,
+        ["cross_check=", "True or False"],
+    ),
+    "fallback of a cost": (lambda: problem().solve(fallback=COST), DataError, ["fallback", "list of labels"]),
+    "history of bytes": (lambda: problem().with_history(b"x"), DataError, ["executed", "b'x'"]),
+    "complex history": (lambda: problem().with_history([[1j, 0, 0]]), DataError, ["executed", "not a number"]),
+    "less of a number": (lambda: ac.WorstCase(COST, {"a": market()}, less=3), DataError, ["less", "3", "mapping"]),
+    "less of text": (lambda: ac.WorstCase(COST, {"a": market()}, less={"a": "x"}), DataError, ["less", "'x'", "'a'"]),
+    "limit of an endless integer": (lambda: ac.SpreadCost() <= 10**400, DataError, ["limit", "not accepted"]),
+    "group of a list": (lambda: solve(rules=[ac.GroupNeutral({n: [n] for n in NAMES}, 0.9)]), DataError, ["no label"]),
+    "no path": (lambda: solve().to_csv([]), DataError, ["[]", "path of a file"]),
+    "regret of a table": (lambda: ac.robust(problem(), {"a": market()}, regret=VOLUME), DataError, ["regret=", "True"]),
+    "replay without a function": (
+        lambda: ac.replay_days(None, ["2019-02-15"], 3),
+        DataError,
+        ["replay_days make", "3"],
+    ),
+}
+
+
+def problem():
+    return ac.ExecutionProblem(builders.order("both sides"), market(), COST)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_refused_by_class_and_by_name(case):
     action, kind, words = CASES[case]

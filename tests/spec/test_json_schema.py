@@ -76,6 +76,18 @@ def test_a_written_file_obeys_it():
 
 
 @needs_jsonschema
+def test_what_is_solved_for_several_markets_obeys_it():
+    day = market()
+    rules = [ac.Participation(0.03), ac.AllowUnfilled(3), ac.DollarNeutral(0.5, penalty_bps=2)]
+    asked = ac.ExecutionProblem(order("both sides"), day, ac.TemporaryImpact() + 1e-6 * ac.TimingRisk(), rules)
+    text = to_toml(ac.robust(asked, {"thin": ac.what_if(day, volume=0.6)}).solved.problem)
+    assert all(f'"{kind}"' in text for kind in ("WorstCase", "Unpriced", "SoftRule", "Unfilled"))
+    assert not errors(text)
+    assert errors(text.replace('"Unpriced"', '"Unprized"', 1))
+    assert errors(text.replace("[constraint.market.covariance]", "[constraint.market.covariances]", 1))
+
+
+@needs_jsonschema
 @pytest.mark.parametrize(
     ("old", "new"),
     [

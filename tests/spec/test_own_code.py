@@ -185,8 +185,8 @@ CLASSES = {
     "local": (local()[1], "Inner: .*Inner is made within a function"),
     "forgets": (own_code.Forgetful(3), "Forgetful: its keyword size cannot be written to a file, for the object does"),
     "none": (own_code.Optional(None), "Optional: its size is None, for which a file has no word"),
-    "an object": (own_code.Fee(0.01, extra=object()), "Fee extra: object <object .* cannot be written to a file"),
-    "a key": (own_code.Fee(0.01, extra={1: 2}), "Fee extra: dict .* cannot be written to a file"),
+    "an object": (own_code.Fee(0.01, extra=object()), "Fee extra: an object of class object cannot be written"),
+    "a key": (own_code.Fee(0.01, extra={1: 2}), "Fee extra: an object of class dict cannot be written"),
 }
 
 
@@ -194,6 +194,12 @@ CLASSES = {
 def test_a_class_that_cannot_be_written_says_why(cost, message):
     with pytest.raises(ac.ModelError, match=message):
         to_toml(problem(cost))
+
+
+def test_what_cannot_be_written_is_named_with_its_class():
+    wanted = r"rent \(Fee\) extra: an object of class set cannot be written to a file"
+    with pytest.raises(ac.ModelError, match=wanted):
+        to_toml(problem(own_code.Fee(0.01, extra={1}, name="rent")))
 
 
 def test_a_name_that_a_class_does_not_take():

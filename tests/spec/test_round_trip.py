@@ -344,6 +344,77 @@ def test_the_worst_of_several_markets():
         again(simple(objective=worst + 1e-6 * ac.TimingRisk(name="own")))
 
 
+def thin():
+    return ac.what_if(market(), volume=0.6)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        ac.Participation(0.6, minimum={"A": 0.0, "B": 0.0, "C": 0.005}),
+        ac.Monotone(assets=["C", "A"], during=(0.2, None), name="one way"),
+        ac.FactorNeutral(pd.DataFrame({"m": [1, 2, 3.0], "s": [0, 1, -1.0]}, list(NAMES)), {"s": 9e9, "m": 0.99}),
+        ac.TemporaryImpact() <= ac.bps(50),
+    ],
+    ids=repr,
+)
+def test_rules_in_another_market(rule):
+    wider = ac.Market(grid(), {**PRICES, "Z": 1.0}, volume=8e4, spread=ac.bps(9), impact=ac.LinearImpact(20))
+    for other, name in ((thin(), "thin cap"), (wider, None), (wider, "UnderMarket")):
+        back = again(simple(rules=[ac.UnderMarket(rule, other, name=name), ac.DollarNeutral(0.99)]), solve=True)
+        assert type(back.constraints[0].rule) is type(rule)
+
+
+def test_a_rule_that_is_called_like_its_class():
+    limit = ac.TimingRisk(name="sd") <= ac.bps(60)
+    assert again(simple(rules=[ac.Budget(limit.cost, limit.limit, name="Budget")])).constraints[0].name == "Budget"
+
+
+SWEPT = {
+    "a cap": [ac.Participation(0.1)],
+    "soft": [ac.Participation(0.02, penalty_bps=30.0), ac.DollarNeutral(0.5, penalty_bps=2.0, name="even")],
+    "unfilled": [ac.Participation(0.03), ac.AllowUnfilled({"A": 30.0, "B": 20.0, "C": 10.0}, assets=["A", "B"])],
+}
+
+
+@pytest.mark.parametrize("rules", SWEPT.values(), ids=SWEPT)
+@pytest.mark.parametrize("regret", [False, True])
+def test_what_is_solved_for_several_markets(rules, regret):
+    asked = simple(rules=rules)
+    # The third asset of "unfilled" must be finished, in each market.
+    found = ac.robust(asked if regret else asked.update(weights={"TimingRisk": 1e-5}), {"thin": thin()}, regret=regret)
+    again(found.solved.problem, solve=True)
+    for plan in (found.plan, *found.alone.plans.values()):
+        again(plan.problem)
+
+
+def test_a_price_that_stands_apart_keeps_its_weight_and_its_name():
+    soft = ac.Participation(0.02, penalty_bps=30.0)
+    (price,) = soft.penalty().terms
+    (left,) = ac.AllowUnfilled(20.0).penalty().terms
+    costs = ac.TemporaryImpact() + 1e-6 * ac.TimingRisk() + 3.0 * price.cost
+    back = again(simple(objective=costs), solve=True)
+    assert (back.objective.terms[-1].weight, back.objective.terms[-1].cost.rule.penalty_bps) == (3.0, 30.0)
+    again(simple(objective=ac.TemporaryImpact() + ac.WorstCase(ac.SpreadCost() + 0.5 * left.cost, {"thin": thin()})))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("maximum = 0.6", "maximum = 0.6, weight = 2.0", r"constraint\[0\].rule.weight: the rule has no cost"),
+        ("maximum = 0.6", "maximum = 0.6, penalty_bps = 2.0", r"constraint\[0\]: thin cap: Participation has a price"),
+        ('"Participation"', '"UnderMarket"', r"constraint\[0\].rule"),
+        ("maximum = 0.6", "maximum = 0.6, size = 1.0", r"constraint\[0\].rule.size: unknown key"),
+        ("[constraint.market.volume]\nA", "[constraint.market.volume]\nZ", r"constraint\[0\].market.volume: no value"),
+    ],
+)
+def test_wrong_tables_of_a_rule_in_another_market(old, new, message):
+    text = to_toml(simple(rules=[ac.UnderMarket(ac.Participation(0.6), thin(), name="thin cap")]))
+    assert text.count(old) == 1
+    with pytest.raises((ac.DataError, ac.ModelError), match=message):
+        parse_problem(text.replace(old, new)).problem()
+
+
 def test_a_history_is_kept():
     plan = simple(rules=[ac.Participation(0.9), ac.Monotone()]).solve()
     past = plan.trades.to_numpy()[:2] * 0.9
