@@ -28,7 +28,8 @@ class Try:
     Attributes
     ----------
     name : what the certificate calls it.
-    enough : relative gap above which the next try is worth its time, though the point may be good enough.
+    enough : relative gap above which the next try is worth its time, though the point may be good enough; a
+        hundredth of it where the program is small.
     floor : take the best point so far for the units of all columns, but no less than this of the natural ones.
     size : factor on the objective's size.
     whole : with all variables that the presolve would substitute.
@@ -60,6 +61,8 @@ TRIES = {
 }
 SOLVERS = {"CLARABEL": solve_clarabel, "SCS": solve_scs}
 LEAST_SIZE, REFUTES = 1e-8, 1e-6
+SMALL = 5_000
+"""Variables up to which another try costs little, and trades may as well be exact."""
 
 
 class ConicEngine:
@@ -112,7 +115,8 @@ class ConicEngine:
                 # Of many proofs of infeasibility, the one that speaks of no more rules than it must.
                 sharper = work.least_breach(tries) if answer.status == INFEASIBLE else None
                 yield answer if sharper is None else sharper
-            while waiting and _gap(waiting[0]) <= way.enough * abs(waiting[0].value):
+            enough = way.enough if len(self._program.q) > SMALL else 1e-2 * way.enough
+            while waiting and _gap(waiting[0]) <= enough * abs(waiting[0].value):
                 yield waiting.pop(0)
         yield from waiting
         claim = work.least_breach(tries)
