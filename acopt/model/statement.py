@@ -66,6 +66,7 @@ def state_of(
         The data alone show that no schedule obeys the constraints.
     """
     setting = Setting(order, market.select(order.assets), not any(c.allows_unfilled for c in constraints))
+    _no_dust(setting)
     past = None if past is None else past_of(past, setting)
     curvature, forbidden = collect(terms, setting)
     setting = setting.but(forbidden=forbidden, lent=None if curvature is None else curvature.lent)
@@ -109,6 +110,17 @@ def with_penalty(terms: tuple[Term, ...], own: tuple[Term, ...]) -> tuple[Term, 
     new = {(type(t.cost), t.cost.name): t for t in own}
     kept = tuple(Term(t.weight, new.pop((type(t.cost), t.cost.name), t).cost) for t in terms)
     return kept + tuple(new.values())
+
+
+def _no_dust(setting: Setting) -> None:
+    """Demand that no asset's order is so small that no scale holds it beside others."""
+    tiny = (setting.remaining != 0) & (np.abs(setting.remaining) < 1 / LARGEST)
+    if tiny.any():
+        i = int(np.argmax(tiny))
+        raise DataError(
+            f"order: {setting.remaining[i]:g} shares of {setting.assets[i]}; 0, or a size from {1 / LARGEST:g} to "
+            f"{LARGEST:g}, is accepted"
+        )
 
 
 def past_of(executed: Any, setting: Setting) -> Array:

@@ -86,6 +86,12 @@ class Cones:
         col = np.concatenate([np.arange(self.size), first + 1, first])
         return sp.csr_array((np.concatenate([diagonal, off, off]), (row, col)), shape=(self.size, self.size))
 
+    def nonnegative(self) -> Indices:
+        """Rows of cones that are >= 0 by themselves, in rotated coordinates."""
+        second = self.heads[self.lengths > 1] + 1
+        cells = [self.exponentials + 1, self.exponentials + 2, self.powers, self.powers + 1]
+        return np.concatenate([self.heads, second, *cells])
+
     def inside(self) -> Array:
         """Return a point well inside every cone; zero where there is no inside."""
         e = np.zeros(self.size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cvxpy as cp
 import numpy as np
@@ -72,6 +73,21 @@ class ConicProgram:
         ids = np.concatenate([np.full(c.size, c.id) for c in made.constraints]).astype(np.int64)
         return cls(p, q, float(inverse[-1]["offset"]), a, bound, cones, void, ids, made.var_id_to_col)
 
+    @cached_property
+    def bounds(self) -> tuple[Array, Array]:
+        """Least and greatest value of each variable by the rows that hold no other, infinite without such a row."""
+        cones, turn, a = self.cones, self.cones.rotation(), sp.csr_array(self.a)
+        at, heads = np.concatenate([np.arange(cones.zero + cones.nonneg), cones.nonnegative()]), cones.heads
+        rows = sp.csr_array(sp.vstack([a[at], sp.csr_array(_turned(turn, a))[heads]]))
+        single = np.flatnonzero(np.diff(rows.indptr) == 1)
+        col, entry = rows.indices[rows.indptr[single]], rows.data[rows.indptr[single]]
+        edge = np.concatenate([self.b[at], (turn @ self.b)[heads]])[single] / entry
+        lower, upper = np.full(len(self.q), -np.inf), np.full(len(self.q), np.inf)
+        above, below = (entry < 0) | (single < cones.zero), (entry > 0) | (single < cones.zero)
+        np.maximum.at(lower, col[above], edge[above])
+        np.minimum.at(upper, col[below], edge[below])
+        return lower, upper
+
     def value(self, z: Array) -> float:
         """Objective."""
         return float(0.5 * z @ (self.p @ z) + self.q @ z + self.d)
@@ -93,10 +109,12 @@ class ConicProgram:
         """
         Weak duality, for y in K*, s = b - Az and r = Pz + q + A'y.
 
-        objective(z) - objective(z*) <= y's + r'(z - z*) <= sum over cones |y_c's_c| + sum_j |r_j| R_j
+        objective(z) - objective(z*) <= y's + r'(z - z*) <= sum over cones |y_c's_c| + sum_j |r_j| min(R_j, |z_j - e_j|)
 
-        for every z* with b - Az* in K within R of z; z itself need not be in K: where it is outside, what that
-        saves is a negative y_c's_c, which counts as a gap. y was lifted into K*, and r is what that leaves.
+        for every z* with b - Az* in K within R of z, e_j being the lower bound of z_j where r_j > 0, else the upper
+        one: what is left of r moves to the rows of bounds (Neumaier & Shcherbina 2004). z itself need not be in K:
+        where it is outside, what that saves is a negative y_c's_c, which counts as a gap. y was lifted into K*, and
+        r is what that leaves.
 
         Parameters
         ----------
@@ -104,8 +122,9 @@ class ConicProgram:
         reach : R, how far each variable may be from z at an optimum.
         scaling : in whose units the violation is stated.
         """
-        residual = float(np.abs(self.p @ z + self.q + self.a.T @ y) @ reach)
-        s = self.slack(z)
+        r, s = self.p @ z + self.q + self.a.T @ y, self.slack(z)
+        lower, upper = self.bounds
+        residual = float(np.abs(r) @ np.minimum(reach, np.abs(z - np.where(r > 0, lower, upper))))
         gap = float(np.abs(self.cones.products(y, s)).sum())
         out = self.cones.outside(scaling.rows @ s)
         return Proof(gap + residual, residual, float(out.max(initial=0.0)))

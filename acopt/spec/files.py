@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from acopt.errors import DataError
+from acopt.market.labels import short
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
 from acopt.spec.assembly import Assembly
@@ -115,7 +116,10 @@ def load_problem(name_or_path: str | PathLike[str], *, custom: bool = True) -> P
         No such file or name, not TOML (names the line), or a table that says something unknown or impossible: the
         file, the path to the field, what was found, and what is accepted, in one line.
     """
-    text, shipped = fspath(name_or_path), _shipped()
+    text = fspath(name_or_path) if isinstance(name_or_path, str | PathLike) else None
+    if not isinstance(text, str):
+        raise DataError(f"load_problem: {short(name_or_path)} was given; the name or the path of a file is expected")
+    shipped = _shipped()
     if text.endswith(".toml"):
         return _read(text, Path(text), custom)
     if text not in shipped:

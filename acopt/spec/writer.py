@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from acopt.errors import DataError
 from acopt.market.grid import TimeGrid
+from acopt.market.labels import demand, short
 from acopt.model.algebra import Cost
 from acopt.model.problem import ExecutionProblem
 from acopt.model.setting import Setting
@@ -44,6 +45,7 @@ def to_toml(
         A term that cannot be imported by a name (a lambda, a class within a function, one of the script that runs),
         or whose keywords its object does not keep; names the term and says what would do.
     """
+    demand(problem, ExecutionProblem, "to_toml problem")
     n, m = problem.setting.shape
     about = {
         "name": name,
@@ -80,9 +82,11 @@ def save_problem(
     """
     from acopt.interface.files import write_text
 
-    if Path(path).suffix != ".toml":
-        raise DataError(f"{path}: the name of a problem file ends in .toml")
-    return write_text(path, to_toml(problem, name=name or Path(path).stem, title=title, source=source))
+    text = fspath(path) if isinstance(path, str | PathLike) else None
+    if not isinstance(text, str) or Path(text).suffix != ".toml":
+        raise DataError(f"{short(path)}: the path of a problem file, which ends in .toml, is expected")
+    name = Path(text).stem if name is None else name
+    return write_text(text, to_toml(problem, name=name, title=title, source=source))
 
 
 def tables_of(problem: ExecutionProblem) -> dict[str, Any]:

@@ -505,3 +505,10 @@ class TestNothingElseEscapes:
     def test_only_our_errors_from_an_order(self, initial, target):
         found = builders.outcome(lambda: ac.Order(initial, target))
         assert len(str(found)) > 10 if isinstance(found, AcoptError) else np.isfinite(found.remaining).all()
+
+
+def test_an_order_of_next_to_nothing_is_refused():
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 3), pd.Series({"A": 10.0, "B": 20.0}))
+    order = ac.Order({"A": 1.0, "B": 1e-308})
+    with pytest.raises(ac.DataError, match=r"order: 1e-308 shares of B; 0, or a size from 1e-60 to 1e\+60"):
+        ac.ExecutionProblem(order, market, ac.TemporaryImpact(pd.Series({"A": 1e-6, "B": 1e-6})))

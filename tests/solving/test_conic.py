@@ -203,6 +203,47 @@ def test_any_multipliers_prove_a_gap_that_is_one():
         assert program.value(z) - best.value <= proof.gap + best.proof.gap + ROUNDING * abs(program.value(z))
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_bounds_are_those_of_rows_with_one_variable(turned):
+    """Every row has a variable of its own: a point of K is a value of each, and K's signs are their bounds."""
+    rng = np.random.default_rng(9)
+    entry, b = rng.choice([-1.0, 1.0], CONES.size) * 10.0 ** rng.uniform(-3, 3, CONES.size), rng.normal(size=CONES.size)
+    turn, points = CONES.rotation().toarray(), members(rng)
+    own = points if turned else points @ turn
+    least, most = program_of(turn @ np.diag(entry) if turned else np.diag(entry), turn @ b if turned else b).bounds
+    z, edge, equal = (b - own) / entry, b / entry, np.arange(CONES.size) < CONES.zero
+    size = ROUNDING * (1.0 + np.abs(z).max(axis=0))
+    assert ((least - size <= z) & (z <= most + size)).all()
+    signed = (own >= -ROUNDING * (1.0 + np.abs(points).max(axis=1, keepdims=True))).all(axis=0)
+    if turned:  # rows that turn have two variables each
+        signed[CONES.heads[CONES.lengths > 1] + 1] = False
+    np.testing.assert_allclose(most, np.where(equal | (signed & (entry > 0)), edge, np.inf), rtol=1e-12)
+    np.testing.assert_allclose(least, np.where(equal | (signed & (entry < 0)), edge, -np.inf), rtol=1e-12)
+
+
+def test_what_is_left_of_the_gradient_pays_for_the_way_to_a_bound_at_most():
+    """Minimise z or -z on [2, 3], and by looser rows on [0, 4], without multipliers; beyond a bound: no less."""
+    one, none = np.array([[-1.0], [1.0], [-1.0], [1.0]]), np.zeros(0, dtype=np.int64)
+    kind = Cones(0, 4, none, none, none, none, np.zeros(0))
+    for slope, z, gap in ((1.0, 2.5, 0.5), (-1.0, 2.75, 0.25), (1.0, 3.5, 1.5), (1.0, 1.75, 0.25), (0.0, 2.5, 0.0)):
+        program = ConicProgram(
+            sp.csc_array((1, 1)),
+            np.array([slope]),
+            0.0,
+            sp.csc_array(one),
+            np.array([-2.0, 3.0, 0.0, 4.0]),
+            kind,
+            np.zeros(4, bool),
+            none,
+            {},
+        )
+        scaling = normalise(program.p, program.q, program.a, program.b, kind, np.ones(1))
+        proof = program.prove(np.array([z]), np.zeros(4), np.array([1e15]), scaling)
+        assert proof.gap == pytest.approx(gap, abs=1e-15)
+        near = program.prove(np.array([z]), np.zeros(4), np.array([0.125]), scaling)
+        assert near.gap == pytest.approx(min(gap, 0.125), abs=1e-15)
+
+
 class TestAgainstTheQuadraticPath:
     @pytest.mark.parametrize("kind", ["both sides", "sell one"])
     @pytest.mark.parametrize("scale", [1e-2, 1.0, 1e5])

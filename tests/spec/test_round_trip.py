@@ -13,6 +13,8 @@ from builders import EVEN, NAMES, ORDERS, PRICES, SINGLE, UNEVEN, cross_impact, 
 from reference import random_case
 
 import acopt as ac
+from acopt.constraints.soft import SoftRule
+from acopt.constraints.trading import Unfilled
 from acopt.spec.audit import content_hash
 from acopt.spec.files import load_problem, parse_problem
 from acopt.spec.writer import save_problem, to_toml
@@ -395,6 +397,10 @@ def test_a_price_that_stands_apart_keeps_its_weight_and_its_name():
     costs = ac.TemporaryImpact() + 1e-6 * ac.TimingRisk() + 3.0 * price.cost
     back = again(simple(objective=costs), solve=True)
     assert (back.objective.terms[-1].weight, back.objective.terms[-1].cost.rule.penalty_bps) == (3.0, 30.0)
+    named = SoftRule(soft, name="dear") + Unfilled(pd.Series({"C": 1.0, "B": 2.0, "A": 3.0}), name="late")
+    assert [term.cost.name for term in again(simple(objective=ac.TemporaryImpact() + named)).objective.terms] == [
+        *("TemporaryImpact", "dear", "late")
+    ]
     again(simple(objective=ac.TemporaryImpact() + ac.WorstCase(ac.SpreadCost() + 0.5 * left.cost, {"thin": thin()})))
 
 

@@ -160,7 +160,7 @@ MISTAKES = [
     ),
     (GOOD.replace("weight = 1e-6", "weight = -1e-6"), "cost[1].weight: -1e-06 is not accepted"),
     (GOOD.replace("horizon = 2", "horizon = 0"), "grid.horizon: 0 is not accepted"),
-    (GOOD.replace("periods = 4", "periods = 0"), "grid: TimeGrid.uniform: periods=0; a positive integer is accepted"),
+    (GOOD.replace("periods = 4", "periods = 0"), "grid: TimeGrid.uniform: periods=0; a positive integer up to"),
     # combinations
     (
         GOOD.replace(GRID, "horizon = 2"),
