@@ -14,6 +14,9 @@ from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, scaled
 from acopt.model.setting import Setting
 
+SHARPEST = 1e6
+"""Scale of smoothness, in horizons, beyond which no scale of numbers holds it beside impact."""
+
 
 class Smoothness(Cost):
     """
@@ -63,8 +66,10 @@ class Smoothness(Cost):
                 "add TemporaryImpact, or give weight="
             )
         scale = setting.grid.duration(self.scale)
-        if scale <= 0:
-            raise DataError(f"{self.name} scale={self.scale!r}: a time > 0 is expected")
+        if not 0 < scale <= SHARPEST * setting.grid.horizon:
+            raise DataError(
+                f"{self.name} scale={self.scale!r}: a time > 0, and at most {SHARPEST:g} times the horizon, is expected"
+            )
         return np.asarray(setting.eta * scale ** (2 * self.derivative))
 
     def _open(self, setting: Setting) -> Array:

@@ -12,7 +12,7 @@ import pandas as pd
 from acopt.errors import DataError, ModelError
 from acopt.insight.closed_form import DoesNotReduce, reduction
 from acopt.market.clock import TimeLike
-from acopt.market.labels import Array, Data, demand
+from acopt.market.labels import Array, Data, demand, numbers, short
 from acopt.model.algebra import Term
 from acopt.model.benchmarks import TWAP, VWAP, after_history, spread_out, tradable, where_tradable
 from acopt.model.frames import time_of_fraction
@@ -115,6 +115,8 @@ def almgren_chriss(problem: ExecutionProblem, risk_aversion: float | None = None
     Almgren & Chriss (2000), "Optimal execution of portfolio transactions".
     """
     demand(problem, ExecutionProblem, "almgren_chriss problem")
+    if risk_aversion is not None and numbers(risk_aversion, "almgren_chriss risk_aversion").ndim:
+        raise DataError(f"almgren_chriss: risk_aversion={short(risk_aversion)}; a number >= 0 is expected")
     try:
         model, aversion = reduction(problem, risk_aversion)
     except DoesNotReduce as error:

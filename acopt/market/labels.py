@@ -154,6 +154,8 @@ def label_list(value: Any, what: str) -> list[Any]:
             hash(label)
         except TypeError as error:
             raise DataError(f"{what}: {short(label)} is no label ({error})") from error
+        if isinstance(label, tuple) and not label:
+            raise DataError(f"{what}: {short(label)} is no label (it is empty)")
     return labels
 
 

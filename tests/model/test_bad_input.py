@@ -512,3 +512,31 @@ def test_an_order_of_next_to_nothing_is_refused():
     order = ac.Order({"A": 1.0, "B": 1e-308})
     with pytest.raises(ac.DataError, match=r"order: 1e-308 shares of B; 0, or a size from 1e-60 to 1e\+60"):
         ac.ExecutionProblem(order, market, ac.TemporaryImpact(pd.Series({"A": 1e-6, "B": 1e-6})))
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (lambda: ac.Order.hedge({(): []}), r"Order.hedge assets: \(\) is no label \(it is empty\)"),
+        (
+            lambda: ac.ExecutionProblem(
+                ac.Order(1e3), ac.Market(ac.TimeGrid.uniform(1.0, 4), 10.0), ac.TemporaryImpact(1e-6) + ac.Jerk(1e299)
+            ),
+            r"Jerk scale=1e\+299: a time > 0, and at most 1e\+06 times the horizon, is expected",
+        ),
+        (
+            lambda: ac.almgren_chriss(
+                ac.ExecutionProblem(
+                    ac.Order(1e3),
+                    ac.Market(ac.TimeGrid.uniform(1.0, 4), 10.0, covariance=1.0),
+                    ac.TemporaryImpact(1e-6) + 1e-6 * ac.TimingRisk(),
+                ),
+                risk_aversion=np.array([1e-6, 1e-5]),
+            ),
+            "almgren_chriss: risk_aversion=",
+        ),
+    ],
+)
+def test_what_a_fuzz_found(action, said):
+    with pytest.raises(ac.DataError, match=said):
+        action()
