@@ -357,6 +357,8 @@ def _solve(case: Case) -> Truth:
         program = Program(case, money * (0.01 if tries > 4 else 1.0), unit)
         if not len(program.unit):
             trades = program.trades(np.zeros(0))
+            if violation(case, trades) > 1e-9:
+                raise ComposedInfeasible("the only schedule breaks a rule")
             cost, scale = cost_and_scale(case, trades)
             return Truth(
                 cost,
