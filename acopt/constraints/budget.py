@@ -15,9 +15,9 @@ from acopt.errors import DataError, InfeasibleError, ModelError, SolverError, Un
 from acopt.market.clock import number
 from acopt.market.labels import LARGEST, Array, called, short
 from acopt.market.market import Bps
-from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
+from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term, at_twap
 from acopt.model.curvature import Curvature, collect
-from acopt.model.paths import Paths, Trajectory, row_products, scaled, twap
+from acopt.model.paths import Paths, Trajectory, trade_squares
 from acopt.model.problem import ExecutionProblem
 from acopt.model.setting import Setting
 
@@ -126,7 +126,7 @@ class Budget(Constraint):
             out["root"] = root.reshape(len(root), -1)
         setting = setting.but(lent=None if curvature is None else curvature.lent)
         for j, term in enumerate(terms):
-            own = term.cost.parameters(setting, _weight(term))
+            own = term.cost.parameters(setting, term.factor)
             out |= {f"{j} {key}": value for key, value in own.items()}
         return out
 
@@ -140,9 +140,7 @@ class Budget(Constraint):
             return [self.terms[0].cost.deviation(path, groups[0]) <= data["limit"]]
         parts = [t.cost.expression(path, own) for t, own in zip(self.terms, groups, strict=True)]
         if "root" in data:
-            root, trades = data["root"], path.trades
-            squares = scaled(root, trades) if root.shape == trades.shape else row_products(trades, root)
-            parts.append(cp.sum_squares(squares))
+            parts.append(trade_squares(path, data["root"]))
         total = sum((part for part in parts if part is not None), cp.Constant(0.0))
         known = {p.id for p in (*data.values(), *path.data.values())}
         own = [p.name() for p in total.parameters() if p.id not in known]
@@ -183,7 +181,7 @@ class Budget(Constraint):
         """Unit of the row, currency: the limit of a risk; else what TWAP would pay, or the room if that is larger."""
         if self.deviates:
             return self.amount(setting) or 1.0
-        flat = partial(self._sum, lambda cost: abs(_at_twap(cost, setting) - cost.constant(setting)))
+        flat = partial(self._sum, lambda cost: abs(at_twap(cost, setting) - cost.constant(setting)))
         return max(setting.once(self, "size", flat), abs(self._room(setting))) or 1.0
 
     def changed(self, **changes: Any) -> Self:
@@ -201,22 +199,14 @@ class Budget(Constraint):
         return self.amount(setting) - self._sum(lambda cost: cost.constant(setting))
 
     def _sum(self, of: Callable[[Cost], float]) -> float:
-        return sum(_weight(t) * of(t.cost) for t in self.terms)
+        return sum(t.factor * of(t.cost) for t in self.terms)
 
     def _in(self, unit: float) -> tuple[Term, ...]:
         """Terms in another unit of the sum; a deviation counts squared."""
-        return tuple(Term(_weight(t) / (unit * unit if self.deviates else unit), t.cost) for t in self.terms)
+        return tuple(Term(t.factor / (unit * unit if self.deviates else unit), t.cost) for t in self.terms)
 
     def _curvature(self, terms: tuple[Term, ...], setting: Setting) -> Curvature | None:
         try:
             return collect(terms, setting)[0]
         except ModelError as error:
             raise ModelError(f"{self.name}: {error}") from error
-
-
-def _weight(term: Term) -> float:
-    return 1.0 if term.weight is None else term.weight
-
-
-def _at_twap(cost: Cost, setting: Setting) -> float:
-    return float(np.sum(cost.values(setting.once(setting, "twap", partial(twap, setting)))))

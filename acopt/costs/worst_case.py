@@ -15,7 +15,7 @@ from acopt.market.labels import Array, called, short
 from acopt.market.market import Market
 from acopt.model.algebra import Cost, Kind, Objective, Parameters, Term
 from acopt.model.curvature import Curvature
-from acopt.model.paths import Paths, Trajectory, row_products, scaled, twap
+from acopt.model.paths import Paths, Trajectory, trade_squares, twap
 from acopt.model.scenarios import PathsUnder, bare, per_volume, ruled
 from acopt.model.setting import BOUNDS, Setting
 
@@ -119,7 +119,7 @@ class WorstCase(Cost):
         found = []
         for own, curvature in self.under(setting):
             found += [] if curvature is None else [curvature.diagonal]
-            each = [(_weight(t), t.cost.typical_curvature(own)) for t in self.terms]
+            each = [(t.factor, t.cost.typical_curvature(own)) for t in self.terms]
             found += [weight * c for weight, c in each if c is not None]
         return sum(found, np.zeros(setting.shape)) / len(self.markets) if found else None
 
@@ -134,7 +134,7 @@ class WorstCase(Cost):
             if own.lent is not None:
                 own = own.but(lent={key: c / size for key, c in own.lent.items()})
             for j, term in enumerate(self.terms):
-                numbers = term.cost.parameters(own, _weight(term) / size)
+                numbers = term.cost.parameters(own, term.factor / size)
                 found.update({f"{j} {key}": value for key, value in numbers.items()})
             out.update({f"{s} {key}": value for key, value in found.items()})
         return out
@@ -145,7 +145,7 @@ class WorstCase(Cost):
         sizes = []
         for own, _ in self.under(setting):
             path = Trajectory(own, trades)
-            each = [_weight(t) * (float(np.sum(t.cost.values(path))) - t.cost.constant(own)) for t in self.terms]
+            each = [t.factor * (float(np.sum(t.cost.values(path))) - t.cost.constant(own)) for t in self.terms]
             sizes.append(sum(map(abs, each)))
         return max(sizes) or 1.0
 
@@ -177,9 +177,7 @@ class WorstCase(Cost):
         other = PathsUnder(path, data)
         value: cp.Expression = cp.Constant(0.0)
         if "root" in data:
-            root, (n, m) = data["root"], path.trades.shape
-            full = root.shape != (n, m)
-            value = cp.sum_squares(row_products(path.trades, root) if full else scaled(root, path.trades))
+            value = trade_squares(path, data["root"])
         for j, term in enumerate(self.terms):
             own = term.cost.expression(other, _under(f"{j} ", data))
             value = value if own is None else value + own
@@ -188,14 +186,14 @@ class WorstCase(Cost):
     def constant(self, setting: Setting) -> float:
         """Return what no schedule can change, the least over the markets."""
         found = zip(self.under(setting), self.less.values(), strict=True)
-        return min(sum(_weight(t) * t.cost.constant(own) for t in self.terms) - less for (own, _), less in found)
+        return min(sum(t.factor * t.cost.constant(own) for t in self.terms) - less for (own, _), less in found)
 
     def by_market(self, path: Trajectory) -> dict[str, float]:
         """f_s - b_s of every market, by name."""
         out = {}
         for (name, less), (own, _) in zip(self.less.items(), self.under(path.setting), strict=True):
             under = Trajectory(own, path.trades)
-            out[name] = sum(_weight(t) * float(np.sum(t.cost.values(under))) for t in self.terms) - less
+            out[name] = sum(t.factor * float(np.sum(t.cost.values(under))) for t in self.terms) - less
         return out
 
     def values(self, path: Trajectory) -> Array:
@@ -215,10 +213,6 @@ def _kind(terms: tuple[Term, ...], relative: bool, name: str) -> Kind:
     if open_risks:
         return "risk"
     return "money" if all(t.cost.kind == "money" for t in terms) and not relative else "penalty"
-
-
-def _weight(term: Term) -> float:
-    return 1.0 if term.weight is None else term.weight
 
 
 def _under(front: str, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def _coefficients(active: list[Term], setting: Setting) -> tuple[Array, Array, A
     n = len(setting.assets)
     temporary, permanent, spread, drift = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n), np.zeros(n)
     for term in active:
-        weight = 1.0 if term.weight is None else term.weight
+        weight = term.factor
         cost = term.cost
         if type(cost) is TemporaryImpact:
             eta = _constant(cost.coefficient(setting), f"eta of {cost.name}")

@@ -154,8 +154,8 @@ def _told(trades: Array, state: State) -> Unbounded:
     slopes = {}
     for term in state.terms:
         values = [float(np.sum(term.cost.values(path))) for path in (near, beyond)]
-        slope = state.weight(term) * (values[1] - values[0]) / far
-        slopes[term.cost.name] = slope if abs(slope) > NOISE * abs(values[1] * state.weight(term)) / far else 0.0
+        slope = term.factor * (values[1] - values[0]) / far
+        slopes[term.cost.name] = slope if abs(slope) > NOISE * abs(values[1] * term.factor) / far else 0.0
     frame = pd.DataFrame(trades, setting.grid.labels, setting.assets)
     return Unbounded(frame, slopes, _remedies(trades, state), setting)
 
@@ -164,7 +164,7 @@ def _remedies(trades: Array, state: State) -> tuple[str, ...]:
     setting = state.setting
     moving = listed(setting.assets[np.any(trades != 0, axis=0)])
     remedies = [f"impact on {moving} (TemporaryImpact)"]
-    if not any(term.cost.kind == "risk" and state.weight(term) > 0 for term in state.terms):
+    if not any(term.cost.kind == "risk" and term.factor > 0 for term in state.terms):
         remedies.append("a risk aversion (w * TimingRisk())")
     remedies.append(f"a cap on {moving} (Participation, TradeSize, TradeRate)")
     if np.any(trades * setting.direction <= 0.0, where=trades != 0) and not setting.one_sided.all():

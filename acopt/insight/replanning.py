@@ -22,12 +22,13 @@ from acopt.market.impact_models import ImpactCoefficients, ImpactModel
 from acopt.market.labels import Array, Data, by_asset
 from acopt.market.market import Market
 from acopt.market.order import Order
-from acopt.model.algebra import Constraint
+from acopt.model.algebra import Constraint, Objective
 from acopt.model.benchmarks import tradable
+from acopt.model.changes import reordered
 from acopt.model.paths import Trajectory
+from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
 from acopt.model.setting import Setting
-from acopt.model.statement import with_penalty
 
 __all__ = ["Replan", "reoptimize"]
 
@@ -181,9 +182,8 @@ def reoptimize(
         else:
             terms = tuple(split.term(term, setting) for term in problem.objective.terms)
             rules = tuple(split.rule(rule, setting, done.trades[-1]) for rule in problem.constraints)
-            for rule in rules:
-                terms = with_penalty(terms, () if (penalty := rule.penalty()) is None else penalty.terms)
-            question = problem.restated(done.trades, order or problem.order, expected or known, terms, rules)
+            whole = reordered(order or problem.order, setting)
+            question = ExecutionProblem(whole, expected or known, Objective(terms), rules, executed=done.trades)
         rest = question.solve()
     now = None if market is None else market.select(setting.assets).prices
     return Replan(rest, plan, done, now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Never, Self, TypeAlias
 
 import cvxpy as cp
@@ -14,7 +15,7 @@ import pandas as pd
 from acopt.errors import DataError, ModelError
 from acopt.market.clock import number
 from acopt.market.labels import LARGEST, Array, called, label_list, short
-from acopt.model.paths import Paths, Trajectory
+from acopt.model.paths import Paths, Trajectory, twap
 from acopt.model.setting import Mask, Setting
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class _Summable(ABC):
         if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
             return NotImplemented
         factor = check_weight(float(weight), repr(self))
-        return Objective(tuple(Term(factor * (1.0 if t.weight is None else t.weight), t.cost) for t in self._terms()))
+        return Objective(tuple(Term(factor * t.factor, t.cost) for t in self._terms()))
 
     __rmul__ = __mul__
 
@@ -96,6 +97,11 @@ class Term:
 
     weight: float | None
     cost: Cost
+
+    @property
+    def factor(self) -> float:
+        """Weight in a sum; 1 where nobody chose one."""
+        return 1.0 if self.weight is None else self.weight
 
     def __repr__(self) -> str:
         return repr(self.cost) if self.weight is None else f"{self.weight:g} * {self.cost!r}"
@@ -304,6 +310,11 @@ class Constraint(ABC):
                 "a new ExecutionProblem"
             )
         return new
+
+
+def at_twap(cost: Cost, setting: Setting) -> float:
+    """Return the unweighted value of a cost if the order is traded at a constant rate."""
+    return float(np.sum(cost.values(setting.once(setting, "twap", partial(twap, setting)))))
 
 
 def check_weight(weight: float, what: str) -> float:

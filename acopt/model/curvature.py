@@ -93,19 +93,15 @@ def collect(terms: Sequence[Term], setting: Setting) -> tuple[Curvature | None, 
         c = np.where(np.isinf(raw), 0.0, raw)
         c = c[:, :, None] * np.eye(c.shape[1]) if full and c.ndim == 2 else c
         if (np.einsum("kii->k", c) if full else c.sum(axis=1)).sum() < 0:
-            concave += _weight(term) * c
+            concave += term.factor * c
             hollow = True
         else:
-            convex += _weight(term) * c
+            convex += term.factor * c
     carriers = [t for t in terms if isinstance(t.cost, Carrier)]
     if hollow and carriers:
         return _shared(convex, concave, carriers, setting.but(forbidden=forbidden)), forbidden
     _judge(convex, concave, setting, forbidden)
     return Curvature(convex + concave), forbidden
-
-
-def _weight(term: Term) -> float:
-    return 1.0 if term.weight is None else term.weight
 
 
 def _shared(convex: Array, concave: Array, carriers: Sequence[Term], setting: Setting) -> Curvature:
@@ -138,7 +134,7 @@ def _shared(convex: Array, concave: Array, carriers: Sequence[Term], setting: Se
 
 def _carried(term: Term, lent: Array, setting: Setting) -> tuple[int, int] | None:
     """Where a term's cost, with what it is lent, is not convex."""
-    return term.cost.carry(setting, _weight(term), lent) if isinstance(term.cost, Carrier) else (0, 0)
+    return term.cost.carry(setting, term.factor, lent) if isinstance(term.cost, Carrier) else (0, 0)
 
 
 def _explain(

@@ -12,7 +12,7 @@ from acopt.errors import ModelError
 from acopt.market.labels import Array, place
 from acopt.model.algebra import Constraint, Cost, Term
 from acopt.model.curvature import Curvature
-from acopt.model.paths import Paths, row_products, scaled
+from acopt.model.paths import Paths, trade_squares
 from acopt.model.setting import Setting
 
 BOUNDS, CURVATURE, PATHS = "trade bounds", "trade curvature", "paths"
@@ -31,10 +31,6 @@ class State:
     constraints: tuple[Constraint, ...]
     curvature: Curvature | None
     bounds: tuple[Array, Array]
-
-    def weight(self, term: Term) -> float:
-        """Weight of a term; 1 where nobody chose one."""
-        return 1.0 if term.weight is None else term.weight
 
 
 class Declaration:
@@ -154,7 +150,7 @@ class Declaration:
             yield CURVATURE, _root(state.curvature)
         for term in state.terms:
             if term.cost.name in wanted:
-                yield term.cost.name, term.cost.parameters(state.setting, state.weight(term))
+                yield term.cost.name, term.cost.parameters(state.setting, term.factor)
         for constraint in state.constraints:
             if constraint.name in wanted:
                 yield constraint.name, constraint.parameters(state.setting)
@@ -178,13 +174,10 @@ class Declaration:
     def _trade_curvature(self, state: State) -> cp.Expression | None:
         if state.curvature is None:
             return None
-        root = self._declare(CURVATURE, _root(state.curvature))["root"]
-        if state.curvature.full:
-            return cp.sum_squares(row_products(self.paths.trades, root))
-        return cp.sum_squares(scaled(root, self.paths.trades))
+        return trade_squares(self.paths, self._declare(CURVATURE, _root(state.curvature))["root"])
 
     def _cost(self, term: Term, state: State) -> cp.Expression | None:
-        data = self._declare(term.cost.name, term.cost.parameters(state.setting, state.weight(term)))
+        data = self._declare(term.cost.name, term.cost.parameters(state.setting, term.factor))
         return term.cost.expression(self.paths, data)
 
     def _trade_bounds(self, state: State) -> list[cp.Constraint]:

@@ -134,7 +134,7 @@ def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
             last = float(np.sum(t.cost.values(_last_moment(setting))))
             variance = next((v for v in (value, last) if v > NO_VARIANCE * size), size)
         elif t.cost.kind != "risk":
-            cost += abs((1.0 if t.weight is None else t.weight) * (value - t.cost.constant(setting)))
+            cost += abs(t.factor * (value - t.cost.constant(setting)))
     cost = cost or 1e-4 * setting.gross
     return cost / variance if cost > 0 and variance > 0 else 1.0
 

@@ -220,7 +220,8 @@ def _per_time(setting: Setting) -> Array:
     return np.broadcast_to(np.where(auctions, 0.0, 1.0 / np.where(auctions, 1.0, setting.durations)), setting.shape)
 
 
-def _per_volume(setting: Setting) -> Array:
+def inverse_volume(setting: Setting) -> Array:
+    """1 / V (N, n), 0 where there is none."""
     volume = setting.market.volumes
     return np.divide(1.0, volume, out=np.zeros_like(volume), where=volume > 0)
 
@@ -239,7 +240,7 @@ _NUMBERS = {
     "start": _start,
     "target": _target,
     "per_time": _per_time,
-    "per_volume": _per_volume,
+    "per_volume": inverse_volume,
     "price": _price,
     "per_order": _per_order,
 }
@@ -370,6 +371,12 @@ def row_products(x: cp.Expression, matrices: cp.Expression) -> cp.Expression:
     repeat = np.kron(np.eye(m), np.ones((1, r)))
     gather = np.kron(np.ones((m, 1)), np.eye(r))
     return scaled(matrices, x @ repeat) @ gather
+
+
+def trade_squares(path: Paths, root: cp.Expression) -> cp.Expression:
+    """Return sum_k |R_k' u_k|^2, with R_k diagonal in row k of `root` (N, n), or whole and flattened."""
+    full = root.shape != path.trades.shape
+    return cp.sum_squares(row_products(path.trades, root) if full else scaled(root, path.trades))
 
 
 def twap(setting: Setting) -> Trajectory:

@@ -15,7 +15,7 @@ from acopt.errors import DataError, ModelError
 from acopt.market.labels import Array, is_one_of, label_list, place, short
 from acopt.market.market import Market
 from acopt.market.order import Order
-from acopt.model.algebra import Constraint, Cost, Objective, Term, check_weight
+from acopt.model.algebra import Constraint, Cost, Objective, check_weight
 from acopt.model.changes import changed, reordered, replaced, reweighted, same_shape, well_typed
 from acopt.model.cross_check import cross_checked
 from acopt.model.declaration import BOUNDS, Declaration, State
@@ -298,19 +298,6 @@ class ExecutionProblem:
         declaration = self._solver.declaration
         if BOUNDS in declaration.groups:
             return self._with(state, {**self._numbers, **declaration.numbers(state)})
-        return self._declared(state)
-
-    def restated(
-        self,
-        executed: Array,
-        order: Order,
-        market: Market,
-        terms: tuple[Term, ...],
-        constraints: tuple[Constraint, ...],
-    ) -> ExecutionProblem:
-        """Return the problem on another grid, declared anew, its first p intervals history as in `with_history`."""
-        state = state_of(reordered(order, self.setting), market, terms, constraints, executed)
-        check_history(state.setting)
         return self._declared(state)
 
     def without(self, name: str) -> ExecutionProblem:

@@ -15,7 +15,7 @@ from acopt.market.labels import Array
 from acopt.market.market import Market
 from acopt.model.algebra import Parameters, Term
 from acopt.model.curvature import Curvature, collect
-from acopt.model.paths import Paths, scaled
+from acopt.model.paths import Paths, inverse_volume, scaled
 from acopt.model.setting import Setting
 from acopt.model.statement import mean_eta
 
@@ -84,10 +84,7 @@ def fronted(what: str) -> Iterator[None]:
 
 def per_volume(setting: Setting) -> dict[str, Array]:
     """Numbers for `PathsUnder`: 1 / V, 0 where there is none; nothing without volume."""
-    if not setting.market.has_volume:
-        return {}
-    volume = setting.market.volumes
-    return {PER_VOLUME: np.divide(1.0, volume, out=np.zeros_like(volume), where=volume > 0)}
+    return {PER_VOLUME: inverse_volume(setting)} if setting.market.has_volume else {}
 
 
 class PathsUnder(Paths):

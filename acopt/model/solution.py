@@ -13,12 +13,12 @@ import numpy as np
 
 from acopt.errors import InfeasibleError, SolverError, UnboundedError
 from acopt.market.labels import Array
-from acopt.model.algebra import Cost
+from acopt.model.algebra import at_twap
 from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding, diagnosed
 from acopt.model.multipliers import SIZES, Multipliers
-from acopt.model.paths import Trajectory, twap
+from acopt.model.paths import Trajectory
 from acopt.model.schedule import COMPLETE, Certificate, Pricing, Schedule, term_weight, unit_size, violations
 from acopt.model.setting import Setting
 from acopt.solving.canonical import CanonicalProgram, Indices
@@ -237,7 +237,7 @@ class Solver:
         for term in plan.pricing.terms:
             cost, weight = term.cost, term_weight(term)
             fixed = setting.once(cost, "constant", partial(cost.constant, setting))
-            flat = setting.once(cost, "twap", partial(_value_at_twap, cost, setting))
+            flat = setting.once(cost, "twap", partial(at_twap, cost, setting))
             here += abs(weight * (values[cost.name] - fixed))
             there += abs(weight * (flat - fixed))
         return here, there
@@ -273,10 +273,6 @@ class Solver:
                 f"the objective falls without end along: {', '.join(steps) or 'a direction of the custom terms'}; "
                 "nothing that grows (impact, risk, a cap) stops it"
             )
-
-
-def _value_at_twap(cost: Cost, setting: Setting) -> float:
-    return float(np.sum(cost.values(setting.once(setting, "twap", partial(twap, setting)))))
 
 
 def _reason(certificate: Certificate) -> str | None:
@@ -341,6 +337,6 @@ def _typical_curvature(state: State) -> Array | None:
     for term in state.terms:
         own = term.cost.typical_curvature(state.setting)
         if own is not None:
-            own = state.weight(term) * own
+            own = term.factor * own
             total = own if total is None else total + own
     return total

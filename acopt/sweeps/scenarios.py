@@ -14,7 +14,7 @@ import pandas as pd
 from acopt.constraints.trading import TradeSize
 from acopt.constraints.under_market import Unpriced
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, is_one_of
+from acopt.market.labels import Array, is_one_of, short
 from acopt.market.market import Market
 from acopt.model.algebra import Constraint, Objective
 from acopt.model.paths import Paths
@@ -111,7 +111,7 @@ def sweep(problem: ExecutionProblem, scenarios: Any, rules: Any, dial: Mapping[s
         raise DataError(f"rules={rules!r}: 'all' or 'own' is expected")
     if not isinstance(scenarios, Mapping) or not scenarios:
         raise DataError(
-            f"scenarios: {scenarios!r:.40} was given; a mapping of names to at least one Market is expected"
+            f"scenarios: {short(scenarios)} was given; a mapping of names to at least one Market is expected"
         )
     weighted = _weighted(problem, dial)
     own, markets = {}, _named(problem, scenarios)
@@ -123,10 +123,7 @@ def sweep(problem: ExecutionProblem, scenarios: Any, rules: Any, dial: Mapping[s
 
 def restated(problem: ExecutionProblem, objective: Objective, rules: tuple[Constraint, ...]) -> ExecutionProblem:
     """Return the order in its market with another objective and other rules, its history as it is."""
-    past = problem.setting.past
-    if past is None:
-        return ExecutionProblem(problem.order, problem.market, objective, rules)
-    return problem.restated(past, problem.order, problem.market, objective.terms, rules)
+    return ExecutionProblem(problem.order, problem.market, objective, rules, executed=problem.setting.past)
 
 
 def without_price(rule: Constraint, market: Market) -> Constraint:

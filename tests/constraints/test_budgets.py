@@ -356,3 +356,23 @@ def test_costs_with_a_form_of_their_own(cost):
 def test_a_cost_that_equals_a_value_is_no_budget():
     with pytest.raises(ac.ModelError, match=r"bool was given, a Constraint is expected \(cost <= value is a budget\)"):
         problem(money(), [ac.TemporaryImpact() == 100.0])
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_beside_an_order_that_may_stay_unfilled(side):
+    """One interval: eta u^2 / tau <= limit leaves u = sqrt(limit tau / eta), whatever the rest costs."""
+    eta, tau, limit, shares = 2e-6, 0.5, 100.0, 1e4
+    market = ac.Market(ac.TimeGrid(np.array([0.0, tau])), 50.0)
+    cost = ac.TemporaryImpact(eta)
+    with pytest.raises(ac.InfeasibleError):
+        ac.ExecutionProblem(ac.Order(side * shares), market, cost, [cost <= limit]).solve()
+    rules = [cost <= limit, ac.AllowUnfilled(500.0)]
+    plan = ac.ExecutionProblem(ac.Order(side * shares), market, cost, rules).solve()
+    traded = float(np.sqrt(limit * tau / eta))
+    assert plan.path.trades[0, 0] == pytest.approx(-side * traded, rel=1e-7)
+    assert plan.term_values["Unfilled"] == pytest.approx(500e-4 * 50.0 * (shares - traded), rel=1e-6)
+    # A soft cap beside both, cheaper than leaving shares, gives way instead.
+    soft = ac.TradeSize(-1_000.0, 1_000.0, penalty_bps=5.0)
+    again = ac.ExecutionProblem(ac.Order(side * shares), market, cost, [*rules, soft]).solve()
+    assert again.path.trades[0, 0] == pytest.approx(-side * traded, rel=1e-7)
+    assert again.gave_way.loc["TradeSize", "most"] == pytest.approx(traded - 1_000.0, rel=1e-6)

@@ -407,9 +407,7 @@ def test_a_rule_that_speaks_about_history_is_not_priced_there():
     fresh = problem(ac.Participation(0.05), orders="sell one")
     done = np.array([[-2000.0]])
     rules = [Everywhere(0.4)]
-    asked = ac.ExecutionProblem(fresh.order, fresh.market, COSTS, []).restated(
-        done, fresh.order, fresh.market, fresh.objective.terms, tuple(rules)
-    )
+    asked = ac.ExecutionProblem(fresh.order, fresh.market, fresh.objective, rules, executed=done)
     assert set(priced(asked.solve(), "Everywhere")["interval"]) == set(fresh.setting.grid.labels[1:])
 
 
