@@ -333,10 +333,13 @@ def slack(constraint: Constraint, path: Trajectory) -> float:
 
 
 def unit_size(constraint: Constraint, path: Trajectory) -> float:
-    """Size against which a violation is measured: the largest order, or the gross notional."""
+    """Size against which a violation is measured: the largest order, or the gross notional; else the largest trades."""
     setting = path.setting
-    if constraint.unit == "currency":
-        return setting.gross or 1.0
-    if constraint.unit == "shares":
-        return setting.size or max(float(np.abs(path.trades).max(initial=0.0)), 1.0)
-    return 1.0
+    if constraint.unit not in ("currency", "shares"):
+        return 1.0
+    order = setting.gross if constraint.unit == "currency" else setting.size
+    if order:
+        return order
+    largest = np.abs(path.trades).max(axis=0, initial=0.0)
+    traded = setting.market.prices @ largest if constraint.unit == "currency" else largest.max(initial=0.0)
+    return max(float(traded), 1.0)

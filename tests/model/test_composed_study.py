@@ -41,6 +41,24 @@ def test_every_random_problem_is_solved_within_the_contract(first):
     assert judged >= 0.9 * CHUNK
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        1924,  # nothing to sell, positions of 1e10 in factors of 1e6
+        9583,  # the same, with a cross kernel
+        2216,  # the same, with powers
+        5198,  # prices of unfilled shares 1e7 times the risk's
+        4976,  # every trade is pinned: the oracle's own schedule saves by the rounding of its rules
+        6791,  # a budget beside an objective of 1e-13
+    ],
+)
+def test_cases_that_were_wrong_once(number):
+    case = case_of(number, seed=100)
+    plan = problem_of(case).solve()
+    verdict = judge(case, solve_composed(case), plan.path.trades, plan.objective, plan.certificate.gap)
+    assert verdict["wrong"] == "", f"{verdict} {plan.certificate}"
+
+
 def test_every_family_and_every_kind_of_term_is_drawn():
     cases = [case_of(number) for number in range(COUNT)]
     assert {family(case) for case in cases} == set(FAMILIES)

@@ -223,6 +223,19 @@ def test_a_zero_order_trades_when_a_cost_rewards_it():
     assert plan.path.remaining[-1, 0] == 0.0
 
 
+def test_without_an_order_violations_are_measured_by_what_is_traded():
+    hedges, market = ac.Order.hedge(["A", "B"]), builders.market(assets=("A", "B"))
+    costs = ac.TemporaryImpact() + ac.Alpha(pd.Series({"A": 4.0, "B": -90.0}))
+    problem = ac.ExecutionProblem(hedges, market, costs, [ac.DollarNeutral(1e5, of="holdings")])
+    plan = problem.solve()
+    traded = float(market.prices @ plan.trades.abs().max())
+    net = float((plan.remaining @ market.price).abs().max())
+    assert net == pytest.approx(1e5)
+    assert traded > 1e5
+    for off, broken in ((0.5e-9, set()), (2e-9, {"DollarNeutral"})):
+        assert problem.evaluate(plan.trades * (1 + off * traded / net)).rules_broken.keys() == broken
+
+
 def test_fewer_shares_than_intervals_are_fractions():
     plan = stock(3.0, periods=78).solve()
     assert plan.path.trades.sum() == pytest.approx(-3.0, abs=1e-14)

@@ -6,23 +6,26 @@ from composed import Array, Case
 from composed_program import Truth
 from composed_rules import cost_and_scale, term_values, tolerance, violation
 
-GAP, VIOLATION, PRICE = 1.0, 1e-9, 1e-8
-"""The contract: gap in its own tolerances, violation of the order, price of the sum of |terms|."""
+GAP, VIOLATION, PRICE, RELATIVE = 1.0, 1e-9, 1e-8, 1e-6
+"""The contract: gap in its own tolerances, violation of the order, price of the sum of |terms|; a tolerance's size."""
 
 
 def judge(case: Case, truth: Truth, trades: Array, objective: float, claimed: float) -> dict[str, float | str]:
     """
     Hold a schedule, the objective stated for it and the gap claimed for it against the bracket.
 
-    `above` is cost over the lower bound, `surplus` over the oracle's own schedule, both in tolerances. A schedule
+    `above` is cost over the lower bound, `surplus` over the oracle's own schedule (which may, by the rounding of its
+    rules, be below that bound: then over the bound), both in tolerances. A schedule
     within one tolerance of the lower bound is proven; one that is further from it, and less than one above the
     oracle's schedule, is undecided: the oracle is silent.
     """
     cost, scale = cost_and_scale(case, trades)
-    allowed, size = tolerance(case, scale), float(sum(abs(v) for _, v in term_values(case, trades)))
+    allowed = tolerance(case, scale)
+    # Terms that are nothing beside the absolute floor of the tolerance have no size of their own.
+    size = max(float(sum(abs(v) for _, v in term_values(case, trades))), allowed / RELATIVE)
     out: dict[str, float | str] = {
         "above": (cost - truth.lower) / allowed,
-        "surplus": (cost - truth.objective) / allowed,
+        "surplus": (cost - max(truth.objective, truth.lower)) / allowed,
         "violation": violation(case, trades),
         "price": abs(objective - cost) / (size or 1.0),
         "claimed": claimed / allowed,
