@@ -207,17 +207,28 @@ class _Search:
         else:
             return self.end(outer)
         if value != 0.0:
-            brentq(self.miss, inner, outer, xtol=1e-12, rtol=1e-14, maxiter=100)
+            self.between(inner, outer)
         return self.found()
+
+    def between(self, one: float, other: float) -> None:
+        """Brent's method between two points that miss on either side; in logarithms, which bend less."""
+        ends = [self.seen[one], self.seen[other], self.target]
+        logarithmic = min(ends) > 0 and np.isfinite(ends).all()
+
+        def bent(at: float) -> float:
+            error = self.miss(at)
+            return float(np.log1p(error / self.target)) if logarithmic and error > -self.target else error
+
+        brentq(bent, one, other, xtol=1e-12, rtol=1e-14, maxiter=100)
 
     def miss(self, log_aversion: float) -> float:
         """Reading minus target, zero when within the accuracy; remembers the best."""
-        plan = self.last = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
-        reading = self.reading(plan)
-        error = reading - self.target
-        self.seen[log_aversion] = reading
-        if self.best is None or abs(error) < abs(self.best[0]):
-            self.best = error, plan
+        if log_aversion not in self.seen:
+            plan = self.last = self.problem.solve_at(self.risk, float(np.exp(log_aversion)))
+            reading = self.seen[log_aversion] = self.reading(plan)
+            if self.best is None or abs(reading - self.target) < abs(self.best[0]):
+                self.best = reading - self.target, plan
+        error = self.seen[log_aversion] - self.target
         return 0.0 if abs(error) <= 0.1 * ACCURACY * max(abs(self.target), 1e-300) else error
 
     def reading(self, plan: Schedule) -> float:
@@ -286,7 +297,7 @@ class _Search:
             if value == 0.0:
                 return True
             if (value < 0) != (here < 0):
-                brentq(self.miss, inner, inner + step, xtol=1e-12, rtol=1e-14, maxiter=100)
+                self.between(inner, inner + step)
                 return True
             inner, here = inner + step, value
         return False
@@ -301,7 +312,7 @@ class _Search:
         sign = float(np.sign(sides[nearest][1]))
         bottom = minimize_scalar(lambda at: sign * self.miss(at), bounds=(low, high), method="bounded")
         if bottom.fun < 0:
-            brentq(self.miss, sides[nearest][0], bottom.x, xtol=1e-12, rtol=1e-14, maxiter=100)
+            self.between(sides[nearest][0], float(bottom.x))
         return bool(bottom.fun <= 0)
 
     def _far(self) -> Schedule:
