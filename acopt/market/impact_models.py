@@ -229,8 +229,10 @@ class ImpactCoefficients:
 
 
 def by_auction(value: Data, grid: TimeGrid, assets: pd.Index, what: str) -> Array:
-    """Align a coefficient, by asset, by auction (or by interval), or both, to (N, n); 0 outside auctions."""
+    """Align a coefficient, by asset, by auction (or by interval), or both, to (N, n); 0 outside auctions, if any."""
     out = np.zeros((grid.periods, len(assets)))
+    if not grid.auctions.any():
+        return out
     out[grid.auctions] = by_interval_and_asset(
         value, grid.labels[grid.auctions], assets, what=what, sign="nonnegative", price_units=True
     )

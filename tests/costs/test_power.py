@@ -98,6 +98,11 @@ class TestFormula:
                 rate = abs(trades[k, i]) / tau[k]
                 assert found[k, i] == pytest.approx(tau[k] * c * rate ** (1 + b), rel=EXACT)
 
+    def test_what_is_said_of_crosses_is_not_read_without_them(self):
+        with_it, without = (problem_of(PowerImpact(C, B, auction=a)).solve() for a in (C * 3, None))
+        np.testing.assert_array_equal(with_it.path.trades, without.path.trades)
+        assert with_it.expected_cost == without.expected_cost
+
     @pytest.mark.parametrize("auction", [C * 3, dict(C * 3), "by cross"])
     @pytest.mark.parametrize("kind", ["sell one", "both sides", "buy many"])
     def test_crosses_and_nights_by_hand(self, kind, auction):
