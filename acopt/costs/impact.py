@@ -164,10 +164,11 @@ class PermanentImpact(Cost):
         return np.broadcast_to(-0.5 * gamma, (setting.shape[0], *gamma.shape))
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
-        """1/2 X' Gamma X, a constant, when the order completes; otherwise a root of 1/2 Gamma."""
+        """1/2 X' Gamma X and its slope in x_N when the order completes; otherwise a root of 1/2 Gamma."""
         gamma = self.matrix(setting)
         if setting.complete:
-            return {"whole": np.asarray(0.5 * weight * setting.remaining @ gamma @ setting.remaining)}
+            slope = -weight * gamma @ setting.remaining
+            return {"whole": np.asarray(-0.5 * slope @ setting.remaining), "slope": slope}
         values, vectors = np.linalg.eigh(gamma)
         if len(values) and values[0] < -1e-10 * max(np.abs(values).max(), 1e-300):
             raise ModelError(
@@ -183,9 +184,9 @@ class PermanentImpact(Cost):
         return float(0.5 * setting.remaining @ self.matrix(setting) @ setting.remaining)
 
     def expression(self, path: Paths, data: Parameters) -> cp.Expression:
-        """1/2 S' Gamma S."""
+        """1/2 S' Gamma S; of an order that completes a number, stated with its slope, which prices completion."""
         if path.complete:
-            return data["whole"]
+            return data["whole"] + data["slope"] @ path.variable[-1]
         total = path.variable[-1] - path.variable[0]
         return cp.sum_squares(total @ data["root"])
 

@@ -155,7 +155,7 @@ class PowerImpact(Cost):
         reach = np.abs(setting.remaining)
         costs = np.where(np.isfinite(single), single, 0.0) * reach**powers
         size = float(costs.max(initial=0.0)) or 1.0
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", over="ignore"):
             return size, (size / single) ** (1.0 / powers)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:

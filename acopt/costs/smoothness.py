@@ -9,11 +9,13 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, Data, called
+from acopt.market.labels import Array, Data, called, short
 from acopt.model.algebra import Cost, Parameters
 from acopt.model.paths import Paths, Trajectory, scaled
 from acopt.model.setting import Setting
 
+HIGHEST = 10
+"""Derivative beyond which the factorials in divided differences drown everything else."""
 SHARPEST = 1e6
 """Scale of smoothness, in horizons, beyond which no scale of numbers holds it beside impact."""
 
@@ -49,8 +51,10 @@ class Smoothness(Cost):
     def __init__(
         self, derivative: int = 1, *, scale: Any = None, weight: Data | None = None, name: str | None = None
     ) -> None:
-        if isinstance(derivative, bool) or not isinstance(derivative, int) or derivative < 1:
-            raise DataError(f"Smoothness derivative={derivative!r}: an integer >= 1 is expected")
+        if isinstance(derivative, bool) or not isinstance(derivative, int) or not 1 <= derivative <= HIGHEST:
+            raise DataError(
+                f"Smoothness derivative={short(derivative)}: an integer >= 1, at most {HIGHEST}, is expected"
+            )
         if (scale is None) == (weight is None):
             raise DataError("Smoothness: give either scale= (a time, such as '30min') or weight=")
         self.derivative, self.scale, self.weight = derivative, scale, weight

@@ -210,9 +210,11 @@ def _since(value: Any, stamps: pd.DatetimeIndex) -> float | None:
         if found is None or (found.tz is not None and first.tz is None):
             return None
         stamp = found
+    moment: Any = stamp
     if stamp.tz is None and first.tz is not None:
-        stamp = stamp.tz_localize(first.tz)
-    return float((stamp - first) / pd.Timedelta(microseconds=1))
+        # A time that the clock shows twice, or never, is no moment.
+        moment = stamp.tz_localize(first.tz, ambiguous="NaT", nonexistent="NaT")
+    return None if moment is pd.NaT else float((moment - first) / pd.Timedelta(microseconds=1))
 
 
 def _column(frame: pd.DataFrame, names: tuple[str, ...], source: str) -> str:

@@ -22,6 +22,7 @@ from acopt.market.impact_models import ImpactCoefficients, ImpactModel
 from acopt.market.labels import Array, Data, by_asset
 from acopt.market.market import Market
 from acopt.market.order import Order
+from acopt.market.what_if import ScaledImpact
 from acopt.model.algebra import Constraint, Objective
 from acopt.model.benchmarks import tradable
 from acopt.model.changes import reordered
@@ -317,7 +318,8 @@ def _on_grid(new: Market, known: Market, p: int) -> tuple[Market, Any]:
 def _impact(new: Market, known: Market, p: int, start: int) -> ImpactModel | None:
     """Return the new market's law; coefficients on another grid have those of the past put before them."""
     law, before = new.impact, known.impact
-    if not isinstance(law, ImpactCoefficients) or new.grid == known.grid:
+    own = law.model if isinstance(law, ScaledImpact) else law
+    if law is None or not isinstance(own, ImpactCoefficients) or new.grid == known.grid:
         return law
 
     def joined(rest: Array, past: Array | None) -> pd.DataFrame:
@@ -325,7 +327,8 @@ def _impact(new: Market, known: Market, p: int, start: int) -> ImpactModel | Non
         return pd.DataFrame(np.vstack([past, rest]), known.grid.labels, known.assets)
 
     eta = joined(law.temporary(new)[start:], None if before is None else before.temporary(known))
-    if law.auction is None:
-        return replace(law, eta=eta)
+    gamma = pd.DataFrame(law.permanent(new), new.assets, new.assets)
+    if own.auction is None:
+        return replace(own, eta=eta, gamma=gamma)
     single = joined(law.in_auction(new)[start:], None if before is None else before.in_auction(known))
-    return replace(law, eta=eta, auction=single)
+    return replace(own, eta=eta, gamma=gamma, auction=single)

@@ -14,7 +14,7 @@ from acopt.constraints.custom import CustomConstraint
 from acopt.constraints.portfolio import HoldingBounds
 from acopt.constraints.position_bounds import PositionBounds
 from acopt.constraints.trading import AllowUnfilled, Participation
-from acopt.costs.impact import PermanentImpact, SpreadCost
+from acopt.costs.impact import SpreadCost
 from acopt.errors import DataError, ModelError
 from acopt.insight.words import amount, at, auction
 from acopt.market.labels import Array, is_one_of
@@ -148,7 +148,7 @@ def _parts(schedule: Schedule, found: Multipliers) -> Iterator[dict[str, Any]]:
             rows = zip(found.equalities(rule.name), prices, _rooms(schedule, rule, len(prices)), strict=True)
             yield from (_rows(schedule, rule, *row) for row in rows)
     if schedule.setting.complete:
-        slope = found.of(COMPLETE)[0] + _block_slope(schedule)
+        slope = found.of(COMPLETE)[0]
         yield _completion(schedule, COMPLETE, slope, np.zeros(len(slope)))
 
 
@@ -285,17 +285,6 @@ def _completion(schedule: Schedule, name: str, slope: Array, left: Array) -> dic
         "together": saved[here],
         "tied": "",
     }
-
-
-def _block_slope(schedule: Schedule) -> Array:
-    """Slope in x_N of 1/2 S'Gamma S, which is a number and no part of the program when the order completes."""
-    traded = schedule.path.trades.sum(axis=0)
-    parts = [
-        term_weight(t) * (t.cost.matrix(schedule.setting) @ traded)
-        for t in schedule.pricing.terms
-        if isinstance(t.cost, PermanentImpact)
-    ]
-    return np.asarray(sum(parts, np.zeros(len(traded))))
 
 
 def _rooms(schedule: Schedule, rule: Constraint, count: int) -> list[Array | float]:

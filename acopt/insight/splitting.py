@@ -13,13 +13,17 @@ import pandas as pd
 
 from acopt.constraints.budget import Budget
 from acopt.constraints.trading import TradeSize
+from acopt.constraints.under_market import UnderMarket
 from acopt.costs.risk import TrackingRisk, explicit_path
+from acopt.costs.worst_case import WorstCase
 from acopt.errors import DataError
 from acopt.market.clock import TimeLike, number, parse_duration, parse_time_of_day, parse_timestamp
 from acopt.market.covariance import AnyCovariance, Covariance, FactorModel, RiskModel
 from acopt.market.grid import TimeGrid
+from acopt.market.impact_models import ImpactModel
 from acopt.market.labels import Array
 from acopt.market.market import Market
+from acopt.market.what_if import ScaledImpact
 from acopt.model.algebra import Constraint, Objective, Term
 from acopt.model.benchmarks import Benchmark
 from acopt.model.setting import Setting
@@ -27,7 +31,7 @@ from acopt.model.setting import Setting
 __all__ = ["Aligned", "Split", "locate"]
 
 T = TypeVar("T")
-TIMELESS = ("name", "assets", "during", "gamma")
+TIMELESS = ("name", "assets", "during", "gamma", "strength")
 """Fields that are never data by interval: what a rule is about, and a matrix between assets."""
 ON_CLOCK = ("day", "hour", "minute", "second")
 """Units of a grid in which a length of time such as "20min" can be told."""
@@ -83,9 +87,13 @@ def _axis(grid: TimeGrid, at: Any) -> tuple[Array, float] | None:
         stamp = stamps[0].tz_localize(None).normalize() + pd.Timedelta(microseconds=of_day)
     else:
         return None
+    moment: Any = stamp
     if stamp.tz is None and stamps.tz is not None:
-        stamp = stamp.tz_localize(stamps.tz)
-    return (stamps.asi8 - stamps.asi8[0]).astype(float), float((stamp - stamps[0]) / pd.Timedelta(microseconds=1))
+        # A time that the clock shows twice, or never, is no moment: `TimeGrid.position` refuses it.
+        moment = stamp.tz_localize(stamps.tz, ambiguous="NaT", nonexistent="NaT")
+    if moment is pd.NaT:
+        return None
+    return (stamps.asi8 - stamps.asi8[0]).astype(float), float((moment - stamps[0]) / pd.Timedelta(microseconds=1))
 
 
 @dataclass(frozen=True)
@@ -156,9 +164,14 @@ class Split:
             volume=self.divided(old.volumes) if old.has_volume else None,
             covariance=Aligned.of(old, self.grid, self.rows),
             spread=old.spreads if old.has_spread else None,
-            impact=None if old.impact is None else self.inherited(old.impact),
+            impact=self._law(old.impact),
             notes=old.notes,
         )
+
+    def _law(self, law: ImpactModel | None) -> ImpactModel | None:
+        if isinstance(law, ScaledImpact):
+            return replace(law, model=self.inherited(law.model))
+        return None if law is None else self.inherited(law)
 
     def covariance(self, old: AnyCovariance) -> Aligned:
         """Return a cost's own covariance, whose rows are the parent's."""
@@ -167,6 +180,9 @@ class Split:
     def term(self, term: Term, setting: Setting) -> Term:
         """Return a term of the objective whose cost has its data on the split grid."""
         cost = self.inherited(term.cost)
+        if isinstance(cost, WorstCase):
+            cost.terms = tuple(self.term(part, setting) for part in cost.terms)
+            cost.markets = {name: self.market(market) for name, market in cost.markets.items()}
         if isinstance(cost, TrackingRisk) and not isinstance(cost.benchmark, Benchmark):
             k, f = self.row, self.fraction
             path = explicit_path(term.cost.benchmark, setting)  # type: ignore[attr-defined]
@@ -184,6 +200,8 @@ class Split:
         """
         if isinstance(rule, Budget):
             return replace(rule, cost=Objective(tuple(self.term(term, setting) for term in rule.terms)))
+        if isinstance(rule, UnderMarket):
+            return replace(rule, rule=self.rule(rule.rule, setting, executed), market=self.market(rule.market))
         if not isinstance(rule, TradeSize):
             return self.inherited(rule)
         changes = {}

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from acopt.errors import DataError
 from acopt.market.clock import SECOND, clock, number, parse_date, parse_duration, parse_time_of_day, span
-from acopt.market.labels import label_list
+from acopt.market.labels import is_one_of, label_list, short
 
 __all__ = ["Auctions", "Day", "Hours", "Outline", "Plan", "listed_days", "read_hours", "stamped_outline"]
 
@@ -109,8 +109,8 @@ class Plan:
         last = None if end is None else _time_of_day(name, "end", end)
         if first is not None and last is not None and first >= last:
             raise DataError(f"{name}: start {clock(first)} is not before end {clock(last)}")
-        if not isinstance(auctions, bool | np.bool_) and auctions not in ("open", "close"):
-            raise DataError(f"{name}: auctions={auctions!r}; True, False, 'open' or 'close' is accepted")
+        if not isinstance(auctions, bool | np.bool_) and not is_one_of(auctions, ("open", "close")):
+            raise DataError(f"{name}: auctions={short(auctions)}; True, False, 'open' or 'close' is accepted")
         if lunch is not None and regular.pause is None:
             raise DataError(
                 f"{name}: lunch={lunch!r}, but there is no midday break; it belongs to the calendar of an exchange "

@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError
+from acopt.market.clock import number
 from acopt.market.covariance import AnyCovariance
 from acopt.market.impact_models import ImpactModel
-from acopt.market.labels import Array, demand
+from acopt.market.labels import LARGEST, Array, demand, short
 from acopt.market.market import Market
 
 
@@ -85,14 +86,19 @@ def what_if(
     if factors["volatility"] != 1.0:
         out.covariance = _scaled(_present(market.covariance, "volatility"), factors["volatility"])
     if factors["impact"] != 1.0:
-        out.impact = ScaledImpact(_present(market.impact, "impact"), factors["impact"])
+        law: Any = _present(market.impact, "impact")
+        factor = factors["impact"]
+        if isinstance(law, ScaledImpact):
+            law, factor = law.model, factor * law.factor
+        out.impact = ScaledImpact(law, factor)
     return out
 
 
 def _factor(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
-        raise DataError(f"what_if {what}={value!r}: a number > 0 is expected (0.7 is 30% less)")
-    return float(value)
+    factor = number(value)
+    if factor is None or not 1 / LARGEST <= factor <= LARGEST:
+        raise DataError(f"what_if {what}={short(value)}: a number > 0 is expected (0.7 is 30% less)")
+    return factor
 
 
 def _present(value: Any, what: str) -> Any:

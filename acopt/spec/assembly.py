@@ -42,7 +42,9 @@ class Assembly:
             source.refuse("asset", f"two are labelled {labels[labels.duplicated()][0]!r}; labels must differ")
         self.axes = Axes(source, self.grid, {each.label: each.price for each in spec.asset})
         self.assets = self.axes.assets
-        self.order, self.market = self._order(), self._market()
+        with source.naming("asset"):
+            self.order = self._order()
+        self.market = self._market()
         self.executed = self._history()
 
     def terms(self, case: CaseTable) -> list[tuple[str, Term]]:

@@ -96,7 +96,22 @@ class OwnImpactTable(Table):
     arguments: Arguments = Field(default_factory=dict)
 
 
-ImpactTable: TypeAlias = LinearImpactTable | SquareRootImpactTable | AlmgrenEtAl2005Table | ImpactCoefficientsTable
+LawTable: TypeAlias = LinearImpactTable | SquareRootImpactTable | AlmgrenEtAl2005Table | ImpactCoefficientsTable
+Law: TypeAlias = Annotated[
+    Annotated[LawTable, Field(discriminator="model"), Tag("known")] | Annotated[OwnImpactTable, Tag("own")],
+    own_or_known("model"),
+]
+
+
+class ScaledImpactTable(Table):
+    """A law times a number, which is what `acopt.what_if(impact=)` makes of a market's."""
+
+    model: Literal["ScaledImpact"]
+    law: Law
+    factor: Positive
+
+
+ImpactTable: TypeAlias = LawTable | ScaledImpactTable
 Impact: TypeAlias = Annotated[
     Annotated[ImpactTable, Field(discriminator="model"), Tag("known")] | Annotated[OwnImpactTable, Tag("own")],
     own_or_known("model"),

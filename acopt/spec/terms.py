@@ -10,7 +10,7 @@ from acopt.constraints import budget, portfolio, soft, trading, under_market
 from acopt.constraints import custom as custom_rules
 from acopt.costs import alpha, custom, impact, power, risk, smoothness, transient, worst_case
 from acopt.errors import AcoptError, ModelError
-from acopt.market import impact_models, kernels
+from acopt.market import impact_models, kernels, what_if
 from acopt.market.market import Market
 from acopt.model.algebra import Constraint, Cost, Objective, Term
 from acopt.model.functions import FAILURES
@@ -30,13 +30,13 @@ CLASSES: Mapping[str, type] = {
         *(trading.AllowUnfilled, trading.Complete, portfolio.HoldingBounds, portfolio.CashBalance),
         *(portfolio.DollarNeutral, portfolio.FactorNeutral, portfolio.GroupNeutral, custom_rules.CustomConstraint),
         *(impact_models.LinearImpact, impact_models.SquareRootImpact),
-        *(impact_models.AlmgrenEtAl2005, impact_models.ImpactCoefficients),
+        *(impact_models.AlmgrenEtAl2005, impact_models.ImpactCoefficients, what_if.ScaledImpact),
         *(power.PowerImpact, transient.TransientImpact, worst_case.WorstCase, budget.Budget),
         *(trading.Unfilled, soft.SoftRule, under_market.UnderMarket, under_market.Unpriced),
         *(kernels.ExponentialDecay, kernels.PowerLawDecay, kernels.LinearDecay),
     )
 }
-KEYWORDS = {"mu": "weight", "limit_bps": "limit"}
+KEYWORDS = {"mu": "weight", "limit_bps": "limit", "law": "model"}
 """Keys that are called otherwise in Python: a table's weight is that of the term."""
 APART = {"type", "model", "weight", "arguments"}
 """Keys that are no keywords."""
@@ -45,6 +45,8 @@ HOLDERS = (budget.Budget, under_market.UnderMarket, soft.SoftRule)
 
 DECAYS = (*get_args(costs.DecayTable), costs.OwnDecayTable)
 """Tables of kernels."""
+LAWS = (*get_args(costs.ImpactTable), costs.OwnImpactTable)
+"""Tables of impact models."""
 RULES = (*get_args(compound.ConstraintTable), rules.OwnConstraintTable)
 """Tables of constraints."""
 
@@ -150,7 +152,7 @@ def _made_within(value: Any, form: Form, axes: Axes, where: str) -> Any:
         return objective(value, axes, where)
     if isinstance(value, RULES) and getattr(value, "weight", None) is not None:
         axes.source.refuse(f"{where}.weight", "the rule has no cost to be weighted")
-    if isinstance(value, DECAYS + RULES):
+    if isinstance(value, DECAYS + LAWS + RULES):
         return made(value, axes, where)
     if isinstance(value, costs.ScenarioTable):
         return _scenario_of(value, axes, where)
@@ -165,7 +167,8 @@ def _written_within(value: Any, form: Form, setting: Setting, term: Any) -> Any:
     """Return the tables of costs, rules, kernels and markets; else what the form writes."""
     if isinstance(value, Cost | Objective):
         return [weighted(each, setting) for each in value._terms()]
-    if isinstance(value, kernels.Kernel | Constraint):
+    law = isinstance(term, what_if.ScaledImpact) and value is term.model
+    if law or isinstance(value, kernels.Kernel | Constraint):
         return written(value, setting)
     if isinstance(value, Market):
         return _scenario_written(value, setting)

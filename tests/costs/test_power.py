@@ -98,6 +98,11 @@ class TestFormula:
                 rate = abs(trades[k, i]) / tau[k]
                 assert found[k, i] == pytest.approx(tau[k] * c * rate ** (1 + b), rel=EXACT)
 
+    def test_a_coefficient_that_is_next_to_nothing_is_nothing(self):
+        beside = C.replace(C.iloc[0], 1e-306)
+        plan, free = (problem_of(PowerImpact(c, B)).solve() for c in (beside, beside * (C != C.iloc[0])))
+        assert plan.objective == pytest.approx(free.objective, rel=1e-6)
+
     def test_what_is_said_of_crosses_is_not_read_without_them(self):
         with_it, without = (problem_of(PowerImpact(C, B, auction=a)).solve() for a in (C * 3, None))
         np.testing.assert_array_equal(with_it.path.trades, without.path.trades)

@@ -197,7 +197,7 @@ class TestMinimisers:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("derivative", [0, -1, 1.5, True, "two"])
+    @pytest.mark.parametrize("derivative", [0, -1, 1.5, True, "two", 11, 10**76])
     def test_derivative(self, derivative):
         with pytest.raises(DataError, match=r"derivative=.*an integer >= 1"):
             ac.Smoothness(derivative, scale=0.1)

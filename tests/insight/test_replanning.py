@@ -562,6 +562,65 @@ def test_inside_an_auction_is_no_time_and_inside_a_night_nothing_has_passed() ->
     assert moved(at_night, plan.path.trades) <= OPTIMUM
 
 
+def robustly(costs: ac.Cost, rules: list[ac.Constraint], **scales: float) -> tuple[ac.Schedule, ac.Schedule]:
+    """Re-plan off an edge, in a problem of two markets; and the same declared on the split grid."""
+    split = ac.TimeGrid(np.sort(np.append(EVEN.edges, 0.3)))
+    plans = []
+    for grid in (EVEN, split):
+        volume = np.repeat(4e5, 3) * np.asarray(grid.durations)[:, None]
+        scenarios = {"calm": market_on(grid, volume), "other": ac.what_if(market_on(grid, volume), **scales)}
+        rule = ac.UnderMarket(ac.Participation(0.1), scenarios["other"])
+        worst = ac.WorstCase(costs + LAMBDA * ac.TimingRisk(), scenarios)
+        plans.append(ac.ExecutionProblem(order_of(BASKET), scenarios["calm"], worst, [rule, *rules]))
+    done = {"A": -3_000.0, "B": 100.0, "C": -900.0}
+    morning = plans[0].solve()
+    again = morning.reoptimize(at=0.3, executed=done)
+    return again, plans[1].with_history(again.path.trades[:3]).solve()
+
+
+@pytest.mark.parametrize("scales", [{"volume": 0.7}, {"impact": 1.5}, {"volatility": 2.0, "spread": 0.5}])
+def test_several_markets_are_split_off_an_edge(scales: dict[str, float]) -> None:
+    again, fresh = robustly(ac.TemporaryImpact() + ac.SpreadCost(), [ac.Monotone()], **scales)
+    assert again.objective == pytest.approx(fresh.objective, rel=1e-6)
+    np.testing.assert_allclose(again.path.trades, fresh.path.trades, atol=1e-4 * 9e3)
+
+
+def test_a_matrix_between_as_many_assets_as_intervals_is_not_split() -> None:
+    grid = ac.TimeGrid(np.linspace(0.0, 1.0, 4))
+    strength = 1e-7 * correlated([1.0, 3.0, 2.0])
+    costs = ac.TransientImpact(ac.ExponentialDecay(half_life=0.2), strength) + LAMBDA * ac.TimingRisk()
+    plan = ac.ExecutionProblem(order_of(BASKET), market_on(grid), costs).solve()
+    again = plan.reoptimize(at=0.5, executed={"A": -3_000.0, "B": 0.0, "C": 0.0})
+    assert again.certificate.violation <= 1e-9
+    np.testing.assert_allclose(again.path.trades.sum(axis=0), -again.setting.remaining)
+
+
+@pytest.mark.parametrize("factor", [0.5, 3.0])
+def test_coefficients_that_are_scaled_are_those_of_the_new_market(factor: float) -> None:
+    eta = pd.DataFrame(np.outer(1 + np.arange(8.0), [1e-6, 2e-5, 4e-6]), EVEN.labels, NAMES)
+    gamma = pd.DataFrame(np.diag([1e-8, 2e-7, 3e-8]), NAMES, NAMES)
+    plain, scaled = (ac.ImpactCoefficients(f * eta, f * gamma) for f in (1.0, factor))
+    costs = ac.TemporaryImpact() + ac.PermanentImpact() + LAMBDA * ac.TimingRisk()
+    plan = ac.ExecutionProblem(order_of(BASKET), market_on(EVEN, impact=plain), costs).solve()
+    done = {"A": -3_000.0, "B": 0.0, "C": 0.0}
+    for at in (0.25, 0.3):
+        news = ac.what_if(market_on(EVEN, impact=plain), impact=factor), market_on(EVEN, impact=scaled)
+        one, other = (plan.reoptimize(at=at, executed=done, market=each) for each in news)
+        np.testing.assert_allclose(one.path.trades, other.path.trades, atol=1e-7 * 9e3)
+
+
+@pytest.mark.parametrize("at", ["2025-11-02 01:30", "2025-03-09 02:30"])
+def test_a_time_that_the_clock_shows_twice_or_never_is_refused(at: str) -> None:
+    grid = ac.TimeGrid.session("2025-10-31", "1h30min", start="10:00", end="16:00")
+    on = ac.Market(grid, {"A": 20.0}, volume=1e5, impact=ac.LinearImpact(5.0))
+    plan = ac.ExecutionProblem(ac.Order.sell({"A": 1e4}), on, ac.TemporaryImpact()).solve()
+    with pytest.raises(ac.DataError, match=at):
+        plan.reoptimize(at=at, executed={"A": -1e3})
+    fills = pd.DataFrame([(at, "A", "sell", 5.0)], columns=["time", "symbol", "side", "quantity"])
+    with pytest.raises(ac.DataError, match=at):
+        plan.reoptimize(at="11:30", executed=fills)
+
+
 def test_crosses_are_re_planned_around() -> None:
     plan = plan_of("impact", "capped", grid="crosses")
     done = plan.trades.iloc[:3].sum() * 0.5

@@ -290,6 +290,29 @@ def test_completion_is_what_a_share_left_unfilled_would_save(orders, permanent, 
         assert found.loc[asset, "price"] == pytest.approx(np.mean(slope), rel=1e-3)
 
 
+@pytest.mark.parametrize("shares", [20_000.0, -20_000.0])
+@pytest.mark.parametrize("where", ["objective", "budget", "worst case"])
+def test_completion_is_priced_wherever_permanent_impact_stands(shares, where):
+    on = ac.Market(
+        ac.TimeGrid.uniform(1.0, 4), 50.0, volume=[4e4, 3e4, 5e4, 6e4], spread=0.01, impact=ac.LinearImpact(10.0)
+    )
+    paid = ac.TemporaryImpact() + ac.PermanentImpact(2e-6, own="half")
+    late = ac.TemporaryImpact([1e-6, 4e-6, 8e-6, 2e-5], name="late")
+    scenarios = {"calm": on, "thin": ac.what_if(on, volume=0.8)}
+    costs, rules = {
+        "objective": (paid, []),
+        "budget": (late, [ac.Budget(paid, 1_560.0)]),
+        "worst case": (ac.WorstCase(paid, scenarios), []),
+    }[where]
+
+    def solved(x):
+        return ac.ExecutionProblem(ac.Order(x), on, costs, rules).solve()
+
+    h = 5.0
+    slope = (solved(shares + h).objective - solved(shares - h).objective) / (2 * h) * np.sign(shares)
+    assert priced(solved(shares), "Complete")["price"].item() == pytest.approx(slope, rel=1e-4)
+
+
 def test_completion_next_to_allow_unfilled():
     costs = ac.TemporaryImpact() + ac.SpreadCost()
     named = problem(ac.AllowUnfilled(1.0, assets=["A", "C"]), costs=costs).solve()

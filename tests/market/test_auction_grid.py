@@ -109,6 +109,7 @@ class TestRefused:
             (lambda: day(end="15:30", auctions="close"), "auctions='close'"),
             (lambda: day(auctions="both"), "True, False, 'open' or 'close' is accepted"),
             (lambda: day(auctions=1), "auctions=1"),
+            (lambda: day(auctions=pd.Series([True, False])), "True, False, 'open' or 'close' is accepted"),
             (lambda: TimeGrid([0, 1, 1], auctions=[False, True]), "interval 1 is an auction.*timestamps="),
             (
                 lambda: TimeGrid([0, 1, 1], auctions=[True, False], timestamps=STAMPS[:3]),

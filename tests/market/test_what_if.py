@@ -88,7 +88,7 @@ def test_the_volatility_is_that_of_any_covariance(scale, factored):
         np.testing.assert_allclose(made.risk.apply(y), 4.0 * some.risk.apply(y), rtol=1e-12)
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "half", True, None])
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "half", True, None, 10**400, np.complex128(1)])
 @pytest.mark.parametrize("what", ["volume", "volatility", "spread", "impact"])
 def test_a_factor_that_is_none(what, value):
     with pytest.raises(ac.DataError, match=f"what_if {what}=.*a number > 0 is expected"):
@@ -99,3 +99,10 @@ def test_a_factor_that_is_none(what, value):
 def test_what_the_market_lacks_cannot_be_multiplied(what):
     with pytest.raises(ac.DataError, match=f"what_if {what}: the market has none"):
         what_if(ac.Market(market(EVEN).grid, PRICE), **{what: 2.0})
+
+
+def test_a_law_scaled_twice_is_one_law_scaled_once():
+    base = market()
+    twice = what_if(what_if(base, impact=4.0), impact=0.5)
+    np.testing.assert_allclose(twice.impact.temporary(base), 2.0 * base.impact.temporary(base), rtol=1e-15)
+    assert twice.impact.model is base.impact

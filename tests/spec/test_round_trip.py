@@ -513,3 +513,12 @@ def test_labels_that_toml_must_quote():
 def test_what_is_said_about_a_problem_is_text(words):
     with pytest.raises(ac.DataError, match="a text is expected"):
         to_toml(simple(), **words)
+
+
+@pytest.mark.parametrize("law", [ac.AlmgrenEtAl2005(at=0.2), ac.LinearImpact(5.0, permanent_bps=1.0)])
+def test_a_law_times_a_number(law):
+    asked = simple(impact=law, objective=ac.TemporaryImpact())
+    scaled = ac.what_if(ac.what_if(asked.market, impact=4.0), impact=0.5)
+    problem = ac.ExecutionProblem(asked.order, scaled, ac.TemporaryImpact())
+    again(problem)
+    assert content_hash(problem) != content_hash(asked)

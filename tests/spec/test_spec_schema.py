@@ -154,6 +154,7 @@ MISTAKES = [
     ),
     (GOOD.replace("price = 50.0", "price = nan"), "asset[0].price: nan is not accepted; expected is a finite number"),
     (GOOD.replace("initial = 1000", "initial = inf"), "asset[0].initial: inf is not accepted"),
+    (GOOD.replace("initial = 1000", "initial = 1e308"), "asset: order initial is 1e+308 for A"),
     (
         GOOD.replace("A = 1e-5,", "A = -1e-5,"),
         "cost[0].eta.A: -1e-05 is not accepted; expected is greater than or equal to 0",
