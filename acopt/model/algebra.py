@@ -15,7 +15,7 @@ import pandas as pd
 from acopt.errors import DataError, ModelError
 from acopt.market.clock import number
 from acopt.market.labels import LARGEST, Array, called, label_list, short
-from acopt.model.paths import Paths, Trajectory, twap
+from acopt.model.paths import Paths, Trajectory, last_moment, twap
 from acopt.model.setting import Mask, Setting
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class _Summable(ABC):
         return NotImplemented
 
     def __mul__(self, weight: Any) -> Objective:
-        if isinstance(weight, bool) or not isinstance(weight, int | float | np.integer | np.floating):
+        if number(weight) is None:
             return NotImplemented
-        factor = check_weight(float(weight), repr(self))
+        factor = check_weight(weight, repr(self))
         return Objective(tuple(Term(factor * t.factor, t.cost) for t in self._terms()))
 
     __rmul__ = __mul__
@@ -62,7 +62,7 @@ class _Summable(ABC):
         raise ModelError(f"{other!r} cannot be subtracted: costs are minimised, and a weight must be >= 0")
 
     def __truediv__(self, divisor: Any) -> Objective:
-        if isinstance(divisor, bool) or not isinstance(divisor, int | float | np.integer | np.floating):
+        if number(divisor) is None:
             return NotImplemented
         if divisor == 0:
             raise ModelError(f"{self!r} is divided by zero; a number > 0 is expected")
@@ -315,6 +315,11 @@ class Constraint(ABC):
 def at_twap(cost: Cost, setting: Setting) -> float:
     """Return the unweighted value of a cost if the order is traded at a constant rate."""
     return float(np.sum(cost.values(setting.once(setting, "twap", partial(twap, setting)))))
+
+
+def at_last(cost: Cost, setting: Setting) -> float:
+    """Return the unweighted value of a cost if the whole order waits for the last moment."""
+    return float(np.sum(cost.values(setting.once(setting, "last moment", partial(last_moment, setting)))))
 
 
 def check_weight(weight: float, what: str) -> float:

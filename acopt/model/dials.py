@@ -15,9 +15,8 @@ from acopt.market.grid import TimeGrid
 from acopt.market.labels import is_one_of, numbers, short
 from acopt.model.algebra import Term
 from acopt.model.frames import time_of_fraction
-from acopt.model.paths import Trajectory, twap
+from acopt.model.paths import last_moment, twap
 from acopt.model.schedule import FINISHED, Schedule, Urgency
-from acopt.model.setting import Setting
 
 if TYPE_CHECKING:
     from acopt.model.problem import ExecutionProblem
@@ -131,7 +130,7 @@ def reference_aversion(problem: ExecutionProblem, risk: str) -> float:
     for t in problem.objective.terms:
         value = float(np.sum(t.cost.values(path)))
         if t.cost.name == risk:
-            last = float(np.sum(t.cost.values(_last_moment(setting))))
+            last = float(np.sum(t.cost.values(last_moment(setting))))
             variance = next((v for v in (value, last) if v > NO_VARIANCE * size), size)
         elif t.cost.kind != "risk":
             cost += abs(t.factor * (value - t.cost.constant(setting)))
@@ -158,17 +157,10 @@ def least_risky(problem: ExecutionProblem, risk: str, centre: float) -> Schedule
     return plan
 
 
-def _last_moment(setting: Setting) -> Trajectory:
-    """Everything in the last interval: the most risk there can be."""
-    trades = np.zeros(setting.shape)
-    trades[-1] = -setting.remaining
-    return Trajectory(setting, trades)
-
-
 def _undiversified(problem: ExecutionProblem, risk: str) -> float:
     """Risk of waiting until the last moment, asset by asset and without what hedges it."""
     cost = next(t.cost for t in problem.objective.terms if t.cost.name == risk)
-    return float(np.sum(np.abs(cost.values(_last_moment(problem.setting)))))
+    return float(np.sum(np.abs(cost.values(last_moment(problem.setting)))))
 
 
 class _Search:

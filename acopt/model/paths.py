@@ -382,3 +382,12 @@ def trade_squares(path: Paths, root: cp.Expression) -> cp.Expression:
 def twap(setting: Setting) -> Trajectory:
     """Trade at a constant rate through every interval in which trading is possible."""
     return Trajectory(setting, spread_out(setting, np.where(tradable(setting), setting.durations, 0.0)))
+
+
+def last_moment(setting: Setting) -> Trajectory:
+    """Wait, and trade the whole order in the last interval in which that is possible; a history is set aside."""
+    possible = tradable(setting)
+    last = np.where(possible.any(axis=0), len(possible) - 1 - possible[::-1].argmax(axis=0), len(possible) - 1)
+    trades = np.zeros(setting.shape)
+    trades[last, np.arange(len(last))] = -setting.remaining
+    return Trajectory(setting, trades)

@@ -13,7 +13,7 @@ import numpy as np
 
 from acopt.errors import InfeasibleError, SolverError, UnboundedError
 from acopt.market.labels import Array
-from acopt.model.algebra import at_twap
+from acopt.model.algebra import at_last, at_twap
 from acopt.model.curvature import Curvature
 from acopt.model.declaration import BOUNDS, Declaration, State
 from acopt.model.feasibility import bounding, diagnosed
@@ -31,6 +31,8 @@ FEASIBLE = 1e-9
 ABSOLUTE = 1e-12
 DUST = 1e-13
 ROUNDING = 1e-14
+WAITING = 1e-3
+"""Part of what waiting costs below which what TWAP costs may be rounding: it may be the benchmark, or the optimum."""
 NOTHING = 1e-8
 """Part of its natural unit's notional that is no money to a zero order."""
 
@@ -231,16 +233,17 @@ class Solver:
         )
 
     def _scales(self, plan: Schedule) -> tuple[float, float]:
-        """Sum of |path-dependent term values|, at this schedule and at TWAP."""
+        """Sum of |path-dependent term values|, at this schedule and at TWAP, or a little of it at the last moment."""
         setting, values = plan.setting, plan.term_values
-        here = there = 0.0
+        here = there = waiting = 0.0
         for term in plan.pricing.terms:
             cost, weight = term.cost, term_weight(term)
             fixed = setting.once(cost, "constant", partial(cost.constant, setting))
             flat = setting.once(cost, "twap", partial(at_twap, cost, setting))
             here += abs(weight * (values[cost.name] - fixed))
             there += abs(weight * (flat - fixed))
-        return here, there
+            waiting += abs(weight * (setting.once(cost, "at last", partial(at_last, cost, setting)) - fixed))
+        return here, max(there, WAITING * waiting if np.isfinite(waiting) else 0.0)
 
     def _owners(self, ids: Indices, rows: Indices, state: State) -> list[str]:
         """Names of the constraints that rows stand for, each row with its id."""

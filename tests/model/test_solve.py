@@ -515,6 +515,17 @@ def test_no_gap_is_hidden_behind_the_absolute_floor():
     assert ("certified" in str(proof)) == (proof.relative_gap <= 1e-6)
 
 
+@pytest.mark.parametrize("shares", [1e2, 1e5, -1e9])
+def test_what_only_rounding_costs_is_solved(shares):
+    grid, volume = ac.TimeGrid.uniform(1.0, 6), np.array([5.0, 1.0, 4.0, 8.0, 2.0, 3.0]) * 1e4
+    market = ac.Market(grid, 40.0, volume=pd.Series(volume, grid.labels), covariance=0.8**2)
+    problem = ac.ExecutionProblem(ac.Order(shares), market, 1e-6 * ac.TrackingRisk(ac.VWAP()))
+    hedge = -shares * volume[:, None] / volume.sum()
+    for k in range(6):  # at last there is one schedule, TWAP's: what it costs is the rounding of the benchmark
+        plan = problem.with_history(hedge[:k]).solve()
+        np.testing.assert_allclose(plan.path.trades, hedge, atol=1e-7 * abs(shares), rtol=0)
+
+
 def test_without_volume_nothing_trades():
     """A zero volume has cap 0 and participation 0, also where eta is given outright."""
     volume = np.array([1e5, 1e5, 0.0, 1e5, 1e5])
