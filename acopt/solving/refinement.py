@@ -139,22 +139,23 @@ class Refiner:
             self._solver.update(self._matrix, upper=True)
         point = self._solver.solve(np.concatenate([-qp.q, bound]))
         # Prices may be of another size than shares: each residual is measured beside its own.
-        size = np.where(
+        own = np.where(
             np.arange(len(point)) < n, *(1.0 + np.abs(part).max(initial=0.0) for part in (point[n:], point[:n]))
         )
-        best, residual = (point[:n], point[n:], bound), np.inf
+        best, residual, clean = (point[:n], point[n:], bound), np.inf, False
         for _ in range(CORRECTIONS_PRECISE if precise else CORRECTIONS):
             z, y = point[:n], np.where(active, point[n:], 0.0)
             slope, ax = qp.optimality(z, y, precise=precise)
             gap = np.concatenate([-slope, np.where(active, bound - ax, 0.0)])
-            now = float((np.abs(gap) / size).max(initial=0.0))
+            now = float((np.abs(gap) / own).max(initial=0.0))
             if not now < residual:
                 break
             best, residual = (z, y, ax), now
+            clean = float(np.abs(gap).max(initial=0.0)) <= SETTLED * own.max(initial=1.0)
             if now <= ROUNDING:
                 break
             point = point + self._solver.solve(gap)
-        return *best, residual <= SETTLED
+        return *best, clean
 
 
 def _worst(over: Array, enter: Mask, wrong: Array, leave: Mask) -> tuple[Mask, Mask]:
