@@ -1,5 +1,29 @@
 """Declare what an execution should cost and obey; get the optimal schedule, with its proof."""
 
+from typing import TYPE_CHECKING, Any
+
+from acopt.adaptive.dynamic import LotPolicy, dynamic_program
+from acopt.adaptive.execution_task import ExecutionTask
+from acopt.adaptive.feedback import Clipped, RiccatiPolicy
+from acopt.adaptive.policies import StaticPolicy
+from acopt.adaptive.prices import (
+    ArithmeticBrownian,
+    Drawn,
+    OrnsteinUhlenbeck,
+    PriceModel,
+    RevertingDrift,
+    SerialCorrelation,
+)
+from acopt.adaptive.q_learning import Exploration, LearningRate, QLearning
+from acopt.adaptive.receding_horizon import RecedingHorizon
+from acopt.adaptive.recorded import RecordedPrices, volume_from_bars
+from acopt.adaptive.results import Paired, SimulationResult
+from acopt.adaptive.simulation import SimulatedMarket, compare_policies, simulate
+from acopt.adaptive.stages import StageCost, Staged, Stages, stages
+from acopt.adaptive.state import Policy, State
+from acopt.adaptive.tactic_task import TacticTask
+from acopt.adaptive.volume_policies import AdaptiveVWAP, ExpectedVWAP, VolumeForecast, expected_volume_curve
+from acopt.adaptive.volumes import StochasticVolatility, StochasticVolume
 from acopt.constraints.budget import Budget
 from acopt.constraints.custom import CustomConstraint
 from acopt.constraints.portfolio import CashBalance, DollarNeutral, FactorNeutral, GroupNeutral, HoldingBounds
@@ -60,18 +84,24 @@ from acopt.sweeps.frontier import Frontier
 from acopt.sweeps.regret import Regret, regret
 from acopt.sweeps.robust import RobustPlan, robust
 
+if TYPE_CHECKING:
+    from acopt.adaptive.environments import ExecutionEnv, ExecutionVectorEnv, TacticEnv, TacticVectorEnv
+
 __all__ = [
     "TWAP",
     "VWAP",
     "AcoptError",
+    "AdaptiveVWAP",
     "AllowUnfilled",
     "AlmgrenEtAl2005",
     "Alpha",
+    "ArithmeticBrownian",
     "Bars",
     "Benchmark",
     "Budget",
     "CashBalance",
     "Certificate",
+    "Clipped",
     "Close",
     "Complete",
     "Conflict",
@@ -84,7 +114,13 @@ __all__ = [
     "DataError",
     "Diagnosis",
     "DollarNeutral",
+    "Drawn",
+    "ExecutionEnv",
     "ExecutionProblem",
+    "ExecutionTask",
+    "ExecutionVectorEnv",
+    "ExpectedVWAP",
+    "Exploration",
     "ExponentialDecay",
     "FactorModel",
     "FactorNeutral",
@@ -94,8 +130,10 @@ __all__ = [
     "ImpactCoefficients",
     "InfeasibleError",
     "Jerk",
+    "LearningRate",
     "LinearDecay",
     "LinearImpact",
+    "LotPolicy",
     "Market",
     "MissingExtraError",
     "ModelError",
@@ -103,25 +141,47 @@ __all__ = [
     "NoTrade",
     "Objective",
     "Order",
+    "OrnsteinUhlenbeck",
+    "Paired",
     "Participation",
     "PermanentImpact",
+    "Policy",
     "PositionBounds",
     "PowerImpact",
     "PowerLawDecay",
+    "PriceModel",
+    "QLearning",
+    "RecedingHorizon",
+    "RecordedPrices",
     "Regret",
     "Relaxation",
     "Repair",
     "Replan",
     "Replay",
     "ReplayStudy",
+    "RevertingDrift",
+    "RiccatiPolicy",
     "RobustPlan",
     "RoundedSchedule",
     "Rounding",
     "Schedule",
+    "SerialCorrelation",
+    "SimulatedMarket",
+    "SimulationResult",
     "Smoothness",
     "SolverError",
     "SpreadCost",
     "SquareRootImpact",
+    "StageCost",
+    "Staged",
+    "Stages",
+    "State",
+    "StaticPolicy",
+    "StochasticVolatility",
+    "StochasticVolume",
+    "TacticEnv",
+    "TacticTask",
+    "TacticVectorEnv",
     "TemporaryImpact",
     "TimeGrid",
     "TimingRisk",
@@ -133,11 +193,15 @@ __all__ = [
     "UnboundedError",
     "UnderMarket",
     "Urgency",
+    "VolumeForecast",
     "WorstCase",
     "almgren_chriss",
     "bps",
     "compare",
+    "compare_policies",
     "dot",
+    "dynamic_program",
+    "expected_volume_curve",
     "immediate",
     "list_problems",
     "load_problem",
@@ -148,7 +212,19 @@ __all__ = [
     "robust",
     "save_problem",
     "scaled",
+    "simulate",
+    "stages",
     "twap",
+    "volume_from_bars",
     "vwap",
     "what_if",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Return what needs an optional library, which is looked for only then."""
+    if name in ("ExecutionEnv", "ExecutionVectorEnv", "TacticEnv", "TacticVectorEnv"):
+        from acopt.adaptive import environments
+
+        return getattr(environments, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

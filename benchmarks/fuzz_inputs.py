@@ -5,7 +5,7 @@ CSV files of orders, bars and fills; every public constructor and function with 
 sequences of updates on a live problem, where what was refused must have changed nothing. Warnings are errors, and
 20 seconds are a hang. Anything else is printed with the number that replays it, and the exit code is 1.
 
-    python benchmarks/fuzz_inputs.py [count=5000] [seed=0] [--workers 2] [--only N]
+    python benchmarks/fuzz_inputs.py [count=5000] [seed=0] [--workers 2] [--family NAME] [--only N]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1] / "tests"
@@ -29,27 +30,27 @@ MEMORY = 8 * 2**30
 CHUNK = 50
 
 
-def chunk(seed: int, numbers: range) -> list[Outcome]:
+def chunk(seed: int, family: str | None, numbers: range) -> list[Outcome]:
     """Try some inputs, with bounded memory."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     with tempfile.TemporaryDirectory() as folder:
-        return [attempt(seed, number, Path(folder)) for number in numbers]
+        return [attempt(seed, number, Path(folder), family) for number in numbers]
 
 
-def run(count: int, seed: int, workers: int) -> Iterator[Outcome]:
+def run(count: int, seed: int, workers: int, family: str | None) -> Iterator[Outcome]:
     """Try all inputs."""
     parts = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
     with ProcessPoolExecutor(workers) as pool:
-        for outcomes in pool.map(chunk, [seed] * len(parts), parts):
+        for outcomes in pool.map(partial(chunk, seed, family), parts):
             yield from outcomes
 
 
-def replay(seed: int, number: int) -> int:
+def replay(seed: int, number: int, only: str | None) -> int:
     """Try one input in the open."""
     with tempfile.TemporaryDirectory() as folder:
-        family, said, act = drawn(seed, number, Path(folder))
+        family, said, act = drawn(seed, number, Path(folder), only)
         print(f"{family}: {said}")
-        outcome = attempt(seed, number, Path(folder))
+        outcome = attempt(seed, number, Path(folder), only)
         print(f"{outcome.kind}: {outcome.finding or 'allowed'}")
         if outcome.finding:
             try:
@@ -64,15 +65,19 @@ def main() -> int:
     parser.add_argument("count", nargs="?", type=int, default=5000)
     parser.add_argument("seed", nargs="?", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--family", choices=FAMILIES, help="inputs of one family alone")
     parser.add_argument("--only", type=int, help="replay one number")
     asked = parser.parse_args()
     if asked.only is not None:
-        return replay(asked.seed, asked.only)
+        return replay(asked.seed, asked.only, asked.family)
     tally: Counter[tuple[str, str]] = Counter()
-    for outcome in run(asked.count, asked.seed, asked.workers):
+    for outcome in run(asked.count, asked.seed, asked.workers, asked.family):
         tally[outcome.family, outcome.kind] += 1
         if outcome.finding:
-            print(f"{asked.seed} --only {outcome.number}: {outcome.said}\n    {outcome.finding}", file=sys.stderr)
+            family = f" --family {asked.family}" if asked.family else ""
+            print(
+                f"{asked.seed}{family} --only {outcome.number}: {outcome.said}\n    {outcome.finding}", file=sys.stderr
+            )
     kinds = sorted({kind for _, kind in tally})
     print(f"{'family':12}" + "".join(f"{kind:>18}" for kind in [*kinds, "all"]))
     for family in FAMILIES:

@@ -13,6 +13,7 @@ from random import Random
 from types import FrameType
 from typing import Any
 
+import fuzzed_adaptive
 import fuzzed_calls
 import fuzzed_csv
 import fuzzed_updates
@@ -20,16 +21,17 @@ import fuzzed_updates
 import acopt as ac
 
 SECONDS = 20.0
-FAMILIES = ("csv", "costs", "rules", "market", "questions", "answers", "updates", "files")
+FAMILIES = ("csv", "costs", "rules", "market", "questions", "answers", "adaptive", "updates", "files")
 OF_CALLS = {
     "costs": fuzzed_calls.COSTS,
     "rules": fuzzed_calls.RULES,
     "market": fuzzed_calls.MARKETS,
     "questions": fuzzed_calls.QUESTIONS,
     "answers": fuzzed_calls.ANSWERS,
+    "adaptive": fuzzed_adaptive.ADAPTIVE,
     "files": fuzzed_calls.FILES,
 }
-WEIGHTS = (25, 14, 16, 22, 9, 9, 5, 1)
+WEIGHTS = (25, 14, 16, 22, 9, 9, 20, 5, 1)
 OPERATED = ("cost ", "order ")
 """Calls of an operator: where both sides decline, Python raises its TypeError, with no line of ours in it."""
 
@@ -65,10 +67,10 @@ def within(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, old)
 
 
-def drawn(seed: int, number: int, folder: Path) -> tuple[str, str, Callable[[], Any]]:
-    """The family, a word on the input, and what tries it."""
+def drawn(seed: int, number: int, folder: Path, only: str | None = None) -> tuple[str, str, Callable[[], Any]]:
+    """The family (or the one that is asked for), a word on the input, and what tries it."""
     rng = Random(f"{seed}/{number}")  # noqa: S311
-    family = rng.choices(FAMILIES, WEIGHTS)[0]
+    family = only or rng.choices(FAMILIES, WEIGHTS)[0]
     if family == "csv":
         said, act = fuzzed_csv.drawn(rng, folder)
     elif family == "updates":
@@ -78,9 +80,9 @@ def drawn(seed: int, number: int, folder: Path) -> tuple[str, str, Callable[[], 
     return family, said, act
 
 
-def attempt(seed: int, number: int, folder: Path) -> Outcome:
+def attempt(seed: int, number: int, folder: Path, only: str | None = None) -> Outcome:
     """Try one input, warnings as errors."""
-    family, said, act = drawn(seed, number, folder)
+    family, said, act = drawn(seed, number, folder, only)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:

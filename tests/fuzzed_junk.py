@@ -29,7 +29,25 @@ JUNK: list[Callable[[], Any]] = [
     ),
     *(
         lambda v=v: v
-        for v in (np.nan, np.inf, -np.inf, -1, 0, 1, 2, 0.5, -0.0, 1e308, -1e308, 1e-308, 5e-324, 1e9, 10**400)
+        for v in (
+            np.nan,
+            np.inf,
+            -np.inf,
+            -1,
+            0,
+            1,
+            2,
+            0.5,
+            -0.0,
+            1e308,
+            -1e308,
+            1e-308,
+            5e-324,
+            1e9,
+            10**400,
+            10**9,
+            2**40,
+        )
     ),
     *(lambda v=v: v for v in (1j, Decimal("0.1"), Decimal("nan"), Fraction(1, 3), pd.NA, pd.NaT, ..., NotImplemented)),
     *(

@@ -59,6 +59,33 @@ SAID = {
         "Not to know the day's volume costs",
         "Written: ",
     ],
+    "mean_reversion": [
+        "no trade differs from the closed form by more than",
+        "more for each 10 cents that the price is above its mean",
+        "Highest participation on 150 days: 0.1400",
+        "Written: ",
+    ],
+    "dynamic_programming": ["Of 1,820 schedules none is better", "Day by day it saves", "Written: "],
+    "q_learning": [
+        "0.000% above the dynamic program",
+        "Refused: the table was learned with problem",
+        "two tables: it believes",
+        "Written: ",
+    ],
+    "tactic_switching": ["switched, best of 256", "The agent's sequence is the best one: True", "Written: "],
+    "vwap_hedge": [
+        "What prices add to it, at most",
+        "nobody knows the close: E[m/V] changes the variance by -7.54",
+        "moves E[m/V] by 0.",
+        "certified: gap",
+        "Written: ",
+    ],
+    "policies_on_real_bars": [
+        "20 names" if US_EQUITIES.is_dir() else "synthetic sample",
+        "paired",
+        "To re-estimate the volume changes the mean square by",
+        "Written: ",
+    ],
     "replay_real_bars": ["names, 20 days" if US_EQUITIES.is_dir() else "synthetic sample", "paired", "Written: "],
     "plan_real_bars": ["certified: gap", "of the basket", "of their orders apart", "Written: "],
 }

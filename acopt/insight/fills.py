@@ -213,7 +213,10 @@ def _since(value: Any, stamps: pd.DatetimeIndex) -> float | None:
     moment: Any = stamp
     if stamp.tz is None and first.tz is not None:
         # A time that the clock shows twice, or never, is no moment.
-        moment = stamp.tz_localize(first.tz, ambiguous="NaT", nonexistent="NaT")
+        try:
+            moment = stamp.tz_localize(first.tz, ambiguous="NaT", nonexistent="NaT")
+        except NotImplementedError:  # the year 10000
+            return None
     return None if moment is pd.NaT else float((moment - first) / pd.Timedelta(microseconds=1))
 
 

@@ -89,7 +89,10 @@ def last_moment(bars: Bars, start: pd.Timestamp, asof: object) -> pd.Timestamp:
     stamp = parse_timestamp(asof)
     if stamp is None:
         raise DataError(f"asof={asof!r}; a date such as '2019-02-15', or a timestamp, is accepted")
-    stamp = stamp.tz_localize(bars.starts.tz) if stamp.tz is None else stamp.tz_convert(bars.starts.tz)
+    try:
+        stamp = stamp.tz_localize(bars.starts.tz) if stamp.tz is None else stamp.tz_convert(bars.starts.tz)
+    except (ValueError, NotImplementedError, OverflowError) as error:
+        raise DataError(f"asof={asof!r} is no time of {bars.starts.tz}; one of the bars' years is accepted") from error
     if stamp == start.normalize():
         return start  # the date of the grid itself: up to t_0, as by default
     if stamp > start:

@@ -25,8 +25,9 @@ BarSource: TypeAlias = (
 
 NUMBERS = ("open", "high", "low", "close", "volume")
 _STANDARD = ("datetime", *NUMBERS)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}.*)?")
-_OFFSET = re.compile(r".*\d{2}:\d{2}.*(?:Z|[+-]\d{2}:?\d{2})")
+_ZONE = r"(?:Z|[+-]\d{2}(?::?\d{2})?)"
+_DATE = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}(?:[ T]\d{{2}}:\d{{2}}(?::\d{{2}}(?:\.\d+)?)?\s*{_ZONE}?)?")
+_OFFSET = re.compile(rf".*\d{{2}}:\d{{2}}.*{_ZONE}")
 
 
 @dataclass(frozen=True)

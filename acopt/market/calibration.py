@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from acopt.errors import DataError
 from acopt.market.alignment import auction_fractions, bar_slots, bars_per_session, clock_edges, last_moment
 from acopt.market.bars import Bars
-from acopt.market.clock import span
+from acopt.market.clock import integer, span
 from acopt.market.covariance import Covariance
 from acopt.market.estimators import abdi_ranaldo, corwin_schultz, ledoit_wolf, roll, volatility_curve
 from acopt.market.grid import TimeGrid
@@ -162,7 +162,7 @@ class _History:
 
     @classmethod
     def read(cls, bars: Bars, cutoff: pd.Timestamp, history: int) -> _History:
-        if isinstance(history, bool) or not isinstance(history, int | np.integer) or history < 1:
+        if (integer(history) or 0) < 1:
             raise DataError(f"history={history!r}; a positive number of sessions is accepted")
         counts = Counter(day for day in bars.starts.date if day < cutoff.date())
         full = [day for day, count in counts.items() if count == bars_per_session(bars)]

@@ -16,6 +16,7 @@ __all__ = [
     "SECOND",
     "TimeLike",
     "clock",
+    "integer",
     "number",
     "parse_date",
     "parse_duration",
@@ -51,6 +52,11 @@ def number(value: object) -> float | None:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def integer(value: object) -> int | None:
+    """Return a whole number as an int, None for anything else (a bool is none here, nor is a span of time)."""
+    return int(value) if isinstance(value, int | np.integer) and number(value) is not None else None
 
 
 def parse_time_of_day(value: object) -> int | None:

@@ -59,7 +59,7 @@ def localized(wall: pd.DatetimeIndex, tz: Any, name: str) -> pd.DatetimeIndex:
     """
     try:
         return wall.tz_localize(tz)
-    except (KeyError, ValueError, TypeError, IndexError, NotImplementedError) as error:  # "", the year 10000
+    except (LookupError, ValueError, TypeError, NotImplementedError, OverflowError) as error:  # "", the year 10000
         raise DataError(f"{name}: tz={tz!r} does not fit: {error}; 'America/New_York' or None is accepted") from error
 
 

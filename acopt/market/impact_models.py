@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
-from acopt.market.labels import Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers
+from acopt.market.labels import LARGEST, Array, Data, by_asset, by_asset_pair, by_interval_and_asset, numbers
 
 if TYPE_CHECKING:
     from acopt.market.grid import TimeGrid
@@ -250,7 +250,7 @@ def permanent_matrix(gamma: Data, assets: pd.Index) -> Array:
 
 def _participation(at: float) -> float:
     number = numbers(at, "participation at")
-    if number.ndim or not np.isfinite(number) or number <= 0:
+    if number.ndim or not 1 / LARGEST <= number <= LARGEST:
         raise DataError(f"participation at={at!r}: a number > 0 is expected (0.10 is ten percent)")
     return float(number)
 
@@ -259,7 +259,8 @@ def _linearised(per_share: Array, at: float, market: Market) -> Array:
     """Line with cost `per_share` (n,) at participation `at`, currency/share^2; infinite where the volume is zero."""
     reach = at * market.volumes
     out = np.full(reach.shape, np.inf)
-    np.divide(per_share, reach, out=out, where=reach > 0)
+    with np.errstate(over="ignore"):
+        np.divide(per_share, reach, out=out, where=reach > 0)
     return out
 
 

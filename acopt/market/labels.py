@@ -154,7 +154,7 @@ def label_list(value: Any, what: str) -> list[Any]:
             hash(label)
         except TypeError as error:
             raise DataError(f"{what}: {short(label)} is no label ({error})") from error
-        if isinstance(label, tuple) and not label:
+        if label is pd.NA or (isinstance(label, tuple) and not label):
             raise DataError(f"{what}: {short(label)} is no label (it is empty)")
     return labels
 
@@ -266,7 +266,7 @@ def _unique(index: pd.Index, what: str) -> None:
 
 
 def _require(wanted: pd.Index, given: pd.Index, what: str, axis: str) -> None:
-    missing = wanted[~wanted.isin(given)]
+    missing = wanted[~wanted.to_flat_index().isin(given.to_flat_index())]
     if len(missing):
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise DataError(

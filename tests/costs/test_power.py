@@ -100,7 +100,7 @@ class TestFormula:
 
     def test_a_coefficient_that_is_next_to_nothing_is_nothing(self):
         beside = C.replace(C.iloc[0], 1e-306)
-        plan, free = (problem_of(PowerImpact(c, B)).solve() for c in (beside, beside * (C != C.iloc[0])))
+        plan, free = (problem_of(PowerImpact(c, B)).solve() for c in (beside, beside * (C.iloc[0] != C)))
         assert plan.objective == pytest.approx(free.objective, rel=1e-6)
 
     def test_what_is_said_of_crosses_is_not_read_without_them(self):

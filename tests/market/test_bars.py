@@ -251,6 +251,7 @@ class TestRefused:
             ("datetime", "2019-02-31 12:00:00", r"A\.csv, line 6, datetime: '2019-02-31 12:00:00' is not a time"),
             ("datetime", "02/13/2019 12:00", "is not a time"),
             ("datetime", "", r"line 6, datetime: '' is not a time"),
+            ("datetime", "2019-02-13 12:00:0-0", "'2019-02-13 12:00:0-0' is not a time"),
             ("datetime", "2019-02-13 12:00:00-05:00", "line 6, datetime: .* some have not"),
             ("datetime", "2019-02-13 11:30:00", r"line 6: the stamp 2019-02-13 11:30:00 appears more than once"),
             ("datetime", "2019-02-14 11:45:00", "line 7: the stamp 2019-02-13 12:30:00 is out of order"),

@@ -237,7 +237,7 @@ class TestCoefficients:
 
 class TestRefusals:
     @pytest.mark.parametrize("model", [ac.LinearImpact, ac.SquareRootImpact, lambda _, at: ac.AlmgrenEtAl2005(at)])
-    @pytest.mark.parametrize("at", [0.0, -0.1, np.nan, np.inf, "ten percent", [0.1, 0.2]])
+    @pytest.mark.parametrize("at", [0.0, -0.1, np.nan, np.inf, 5e-324, "ten percent", [0.1, 0.2]])
     def test_participation(self, model, at):
         with pytest.raises(DataError, match="participation at"):
             model(5.0, at=at).temporary(market())
