@@ -1,5 +1,6 @@
 """Declare what an execution should cost and obey; get the optimal schedule, with its proof."""
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from acopt.adaptive.dynamic import LotPolicy, dynamic_program
@@ -221,9 +222,20 @@ __all__ = [
 ]
 
 
+_ENVIRONMENTS = ("ExecutionEnv", "ExecutionVectorEnv", "TacticEnv", "TacticVectorEnv")
+
+if find_spec("gymnasium") is None:  # `from acopt import *` takes what there is
+    __all__ = [name for name in __all__ if name not in _ENVIRONMENTS]
+
+
+def __dir__() -> list[str]:
+    """Names, with those of the environments, which are looked up only when they are asked for."""
+    return sorted({*globals(), *__all__})
+
+
 def __getattr__(name: str) -> Any:
     """Return what needs an optional library, which is looked for only then."""
-    if name in ("ExecutionEnv", "ExecutionVectorEnv", "TacticEnv", "TacticVectorEnv"):
+    if name in _ENVIRONMENTS:
         from acopt.adaptive import environments
 
         return getattr(environments, name)

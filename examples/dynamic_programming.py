@@ -112,6 +112,13 @@ print(f"Day by day it saves {-gain.difference:.2f} bps (standard error {gain.std
 if not gain.difference < -3 * gain.std_error:
     raise SystemExit("a policy that sees the drift should be better than one that does not")
 
+at_rest, in_the_plan = adaptive.trades_at(10).loc[10_000.0], planned.trades_at(10).loc[10_000.0]
+waits, goes_on = (abs(float(sold)) for sold in (at_rest.iloc[np.abs(at_rest.index).argmin()], in_the_plan.squeeze()))
+print(
+    f"With 10,000 shares left after 10 intervals the plan sells {goes_on:,.0f}, the policy {waits:,.0f} as long as "
+    "there is no drift: to wait for one is worth something."
+)
+
 # ---------------------------------------------------------------------------------------------------------
 # The table at noon in a picture: what to sell, by what is left and by the drift.
 
@@ -124,10 +131,10 @@ if find_spec("matplotlib"):
     spread = adaptive.table.states.spread[10]
     for deviations, colour in ((-2, "tab:red"), (0, "tab:gray"), (2, "tab:green")):
         column = noon.columns[np.abs(noon.columns - deviations * spread).argmin()]
-        label = f"drift {column:+.1f} per session"
+        label = f"{column:+.1f}" if deviations else "0.0"
         left.step(noon.index / 1e3, -noon[column] / 1e3, where="mid", color=colour, label=label)
     left.set(xlabel="thousand shares left", ylabel="thousand shares to sell", title="What to sell after 10 intervals")
-    left.legend(frameon=False)
+    left.legend(frameon=False, title="drift, currency a share per session")
     done = adaptive.schedule.remaining.index
     for name, result in results.items():
         remaining = 40.0 + np.concatenate([[0.0], result.average_trades["asset"].cumsum()]) / 1e3

@@ -87,6 +87,7 @@ def make(date):
 
 study = ac.replay_days(bars, dates, make, arrival="day")
 print(f"\n{study}")
+print("caps broken: of the volume that came. The optimum keeps its cap of the volume expected; the others have none.")
 print("\nThe same days, paired, in bps (below 0 is cheaper than VWAP):")
 print(study.against("vwap").round(3).to_string())
 
@@ -135,9 +136,15 @@ if find_spec("matplotlib"):
 
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    shown = strayed.drop(index="optimum")
-    left.bar(shown.index, shown["rms bps"], yerr=shown["s.e."] / (2 * shown["rms bps"]), capsize=4, color="tab:blue")
-    left.set(ylabel="bps, root mean square, one s.e.", title="Slippage against each name's VWAP, before impact")
+    shown = strayed.drop(index=["optimum", "vwap"])
+    left.bar(shown.index, shown["beyond vwap"], yerr=shown["s.e. paired"], capsize=4, color="tab:blue")
+    for place, (gap, spread) in enumerate(zip(shown["beyond vwap"], shown["s.e. paired"], strict=True)):
+        side = max(gap, 0.0) + spread
+        left.annotate(f"{gap:+.1f} ± {spread:.1f}", (place, side), (0, 5), textcoords="offset points", ha="center")
+    left.axhline(0.0, color="black", linewidth=0.8)
+    left.margins(y=0.1)
+    left.set_title("Slippage against each name's VWAP, before impact")
+    left.set_ylabel("mean square, bps², beyond vwap; one paired s.e.", fontsize="small")
     replays = {name: study.replays[dates[-1], name] for name in study.plans}
     over = replays["adaptive"].volume.cumsum() / replays["adaptive"].volume.sum()
     done = {name: replay.plan.trades.cumsum() / replay.plan.trades.sum() for name, replay in replays.items()}
@@ -147,7 +154,8 @@ if find_spec("matplotlib"):
     for policy, colour in (("adaptive", "tab:blue"), ("expected m/V", "tab:orange")):
         right.plot(at, 100 * (done[policy][name] - done["vwap"][name]).to_numpy(), color=colour, label=policy)
     right.set_xticks(range(0, len(at), 4), at[::4])
-    right.set(ylabel="% of the order, beyond VWAP by expected volume", title=f"{name}, {dates[-1]}")
+    right.set_title(f"{name} on {dates[-1]}: the name that strayed most")
+    right.set_ylabel("% of the order, beyond VWAP by expected volume", fontsize="small")
     right.legend(frameon=False)
     figure.savefig(folder / "policies.png", dpi=120)
     print(f"Written: {folder / 'policies.png'}")

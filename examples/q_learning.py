@@ -50,19 +50,24 @@ problem = ac.ExecutionProblem(
 )
 lots = {"SOLD": 500, "BOUGHT": 250}
 
-env = ac.ExecutionEnv(problem, lots)
-seen, info = env.reset(seed=1)
-print(f"An action is one of {env.action_space}; at first one sees {seen.tolist()}")
+task = ac.ExecutionTask(problem, lots)
+if find_spec("gymnasium"):
+    env = ac.ExecutionEnv(problem, lots)
+    seen, info = env.reset(seed=1)
+    print(f"An action is one of {env.action_space}; at first one sees {seen.tolist()}")
+else:
+    print("For the same as an environment: pip install 'acopt[rl]'")
 
 # ---------------------------------------------------------------------------------------------------------
 # A table of what each action is worth in each state, from episodes alone.
 
-learner = ac.QLearning(env, seed=1).train(given.episodes)
+learner = ac.QLearning(task, seed=1).train(given.episodes)
 best, fractions = ac.dynamic_program(problem, lots).schedule, problem.solve()
+print("Costs of episodes, of the best schedule known, and what the table takes it for, in currency:")
 curve = learner.learning_curve
 rows = [*(row for row in (0, 1, 4, 9, 29) if row < len(curve) - 1), -1]
 print(curve.iloc[rows].to_string(index=False, float_format="{:,.3f}".format), end="\n\n")
-print(f"{learner}: the greedy schedule costs {learner.schedule.objective:,.3f}")
+print(f"{learner}: the greedy schedule costs {learner.schedule.objective:,.3f} in currency")
 print(f"{100 * learner.gap(best):.3f}% above the dynamic program, {100 * learner.gap(fractions):.2f}% above the QP,")
 print(f"which trades fractions of lots; TWAP is {100 * (ac.twap(problem).objective / best.objective - 1):.1f}% above")
 if learner.gap(best) < -1e-9 or (given.episodes >= 20_000 and learner.gap(best) > 0.01):
@@ -72,13 +77,13 @@ if learner.gap(best) < -1e-9 or (given.episodes >= 20_000 and learner.gap(best) 
 # A table is of one problem.
 
 learner.save(folder / "table.npz")
-again = ac.QLearning.load(folder / "table.npz", env)
+again = ac.QLearning.load(folder / "table.npz", task)
 print(f"Written: {folder / 'table.npz'}; read again, the gap is {100 * again.gap(best):.3f}%")
 if not np.array_equal(again.actions, learner.actions):
     raise SystemExit("the table that was read should be the one that was written")
 calmer = ac.ExecutionProblem(order, market, ac.TemporaryImpact() + ac.SpreadCost(), [ac.Monotone()])
 try:
-    ac.QLearning.load(folder / "table.npz", ac.ExecutionEnv(calmer, lots))
+    ac.QLearning.load(folder / "table.npz", ac.ExecutionTask(calmer, lots))
 except ac.DataError as refused:
     print(f"Refused: {str(refused).partition(': ')[2][:60]}...")
 else:
@@ -98,20 +103,20 @@ calm = ac.Market(
     impact=ac.LinearImpact(12.0),
 )
 noisy = ac.ExecutionProblem(order, calm, problem.objective, [ac.Monotone()])
-moving = ac.ExecutionEnv(noisy, {"SOLD": 3_000, "BOUGHT": 1_250}, prices=ac.ArithmeticBrownian())
+moving = ac.ExecutionTask(noisy, {"SOLD": 3_000, "BOUGHT": 1_250}, prices=ac.ArithmeticBrownian())
 optimum = ac.dynamic_program(noisy, {"SOLD": 3_000, "BOUGHT": 1_250}).value
 for double in (False, True):
     lucky = ac.QLearning(moving, seed=1, double=double).train(given.episodes)
     believed = lucky.learning_curve["believed_cost"].iloc[-1]
     print(
         f"{'two tables' if double else 'one table'}: it believes its schedule costs {believed:,.0f}; it costs "
-        f"{lucky.schedule.objective:,.0f}, the best one {optimum:,.0f}"
+        f"{lucky.schedule.objective:,.0f}, the best one {optimum:,.0f}, in currency"
     )
 
 # ---------------------------------------------------------------------------------------------------------
 # A neural network on the same environment. Rewards are scaled to about one; the rest is stable-baselines3 as it comes.
 
-if find_spec("stable_baselines3"):
+if find_spec("gymnasium") and find_spec("stable_baselines3"):
     import gymnasium
     from stable_baselines3 import PPO
 
@@ -140,7 +145,9 @@ if find_spec("matplotlib"):
     axes.plot(curve["episodes"], curve["greedy_cost"], color="#0072B2", label="the best schedule known")
     axes.axhline(best.objective, color="#D55E00", linestyle="--", label="dynamic program")
     axes.axhline(fractions.objective, color="#8C6D31", linestyle=":", label="quadratic program, in fractions")
-    axes.set(xlabel="episodes", ylabel="objective", title="What an agent finds that is only told what it paid")
+    axes.set(
+        xlabel="episodes", ylabel="objective, currency", title="What an agent finds that is only told what it paid"
+    )
     axes.legend(frameon=False)
     figure.savefig(folder / "q_learning.png", dpi=150)
     print(f"Written: {folder / 'q_learning.png'}")

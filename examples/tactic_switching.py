@@ -42,10 +42,10 @@ problem = ac.ExecutionProblem(ac.Order.sell(60_000), market, ac.TemporaryImpact(
 # ---------------------------------------------------------------------------------------------------------
 # Learn when to use which.
 
-env = ac.TacticEnv(problem, given.decisions)
-learner = ac.QLearning(env, seed=1).train(given.episodes)
+task = ac.TacticTask(problem, given.decisions)
+learner = ac.QLearning(task, seed=1).train(given.episodes)
 found = learner.actions[:, 0]
-starts = grid.labels[np.array([env.task.intervals(step).start for step in range(given.decisions)])]
+starts = grid.labels[np.array([task.intervals(step).start for step in range(given.decisions)])]
 for start, tactic in zip(starts, found, strict=True):
     print(f"{start:%H:%M} {('TWAP', 'VWAP')[tactic]}")
 
@@ -53,8 +53,7 @@ for start, tactic in zip(starts, found, strict=True):
 # Every sequence there is.
 
 costs = {
-    choices: env.task.schedule(np.array(choices)[:, None], "tried")
-    for choices in product((0, 1), repeat=given.decisions)
+    choices: task.schedule(np.array(choices)[:, None], "tried") for choices in product((0, 1), repeat=given.decisions)
 }
 best = min(costs, key=lambda choices: costs[choices].objective)
 plans = {
@@ -86,7 +85,7 @@ if find_spec("matplotlib"):
         below.step(clock, -plans[name].trades["asset"], where="mid", color=color, linestyle="--", label=name)
     below.step(clock, -learner.schedule.trades["asset"], where="mid", color="#0072B2", label="switched, as learned")
     for step, tactic in enumerate(found):
-        rows = env.task.intervals(step)
+        rows = task.intervals(step)
         if tactic:
             below.axvspan(rows.start - 0.5, rows.stop - 0.5, color="#56B4E9", alpha=0.15, linewidth=0)
     below.set(ylabel="shares sold", ylim=(0, None), title="Shaded: VWAP")

@@ -5,7 +5,7 @@ With a known volume, trading in proportion to it leaves the impact and nothing e
 one the best static plan follows E[m/V] and not E[m]/E[V], m being the volume so far and V the day's; a policy that
 re-estimates the rest of the day after every interval beats both. The same 20,000 days for all, compared in pairs.
 
-Run: python examples/vwap_hedge.py [--days DAYS]
+Run: python examples/vwap_hedge.py [--days DAYS] [--out FOLDER]
 """
 
 import argparse
@@ -20,7 +20,11 @@ import acopt as ac
 
 arguments = argparse.ArgumentParser(description=__doc__.strip().splitlines()[0])
 arguments.add_argument("--days", type=int, default=20_000, help="simulated days; 20,000 by default")
-days = arguments.parse_args().days
+arguments.add_argument("--out", type=Path, help="where vwap_hedge.png goes; a temporary folder by default")
+given = arguments.parse_args()
+days = given.days
+folder = given.out or Path(tempfile.mkdtemp(prefix="acopt_"))
+folder.mkdir(parents=True, exist_ok=True)
 
 # ---------------------------------------------------------------------------------------------------------
 # Sell 100,000 shares, 2% of the day's expected volume, in half-hours; volume smiles.
@@ -63,23 +67,25 @@ for case, model in scattered.items():
     for name, result in results.items():
         gap = squares[name] - squares["E[m]/E[V]"]
         found[case, name] = {
-            "cost": result.mean("vwap"),
-            "± ": result.std_error("vwap"),
-            "impact": 1e4 * result.impact.mean() / result.gross,
-            "std": np.sqrt(squares[name].mean()),
-            "variance": squares[name].mean(),
-            "beyond the first": gap.mean(),
-            "±": gap.std(ddof=1) / np.sqrt(days),
+            "cost, bps": result.mean("vwap"),
+            "s.e., bps": result.std_error("vwap"),
+            "impact and spread, bps": 1e4 * result.impact.mean() / result.gross,
+            "std, bps": np.sqrt(squares[name].mean()),
+            "variance, bps²": squares[name].mean(),
+            "beyond the first, bps²": gap.mean(),
+            "s.e., bps²": gap.std(ddof=1) / np.sqrt(days),
         }
 table = pd.DataFrame.from_dict(found, orient="index")
-print(f"\nAgainst the VWAP that came, bps and bps², {days:,} days:\n{table.round(3).to_string()}")
+print(f"\nAgainst the VWAP that came, {days:,} days; std and variance are of what prices add:")
+print(table.round(3).to_string())
 
+beyond, error = "beyond the first, bps²", "s.e., bps²"
 for case in scattered:
     static, adaptive = (table.loc[(case, name)] for name in ("E[m/V]", "re-estimated"))
     print(
-        f"{case}: E[m/V] changes the variance by {static['beyond the first']:+.3f} ± {static['±']:.3f} bps², to "
-        f"re-estimate it by {adaptive['beyond the first']:+.1f} ± {adaptive['±']:.1f}, a cut of "
-        f"{-adaptive['beyond the first'] / table.loc[(case, 'E[m]/E[V]'), 'variance']:.0%}."
+        f"{case}: E[m/V] changes the variance by {static[beyond]:+.3f} ± {static[error]:.3f} bps², to re-estimate it "
+        f"by {adaptive[beyond]:+.1f} ± {adaptive[error]:.1f}, a cut of "
+        f"{-adaptive[beyond] / table.loc[(case, 'E[m]/E[V]'), 'variance, bps²']:.0%}."
     )
 
 # ---------------------------------------------------------------------------------------------------------
@@ -110,14 +116,13 @@ if find_spec("matplotlib"):
     left_axes.set(ylabel="% of the order", title="E[m/V] beyond E[m]/E[V]")
     left_axes.set_xticks(range(0, len(at), 3), at[::3])
     left_axes.legend(frameon=False)
-    wide = pd.DataFrame({name: table["std"].xs(name, level=1) for name in policies}).loc[list(scattered)]
+    wide = pd.DataFrame({name: table["std, bps"].xs(name, level=1) for name in policies}).loc[list(scattered)]
     for shift, name in zip((-0.26, 0.0, 0.26), wide, strict=True):
         right_axes.bar([i + shift for i in range(len(wide))], wide[name], width=0.25, label=name)
     right_axes.set_xticks(range(len(wide)), [case.replace(" ", "\n", 1) for case in wide.index])
     right_axes.set(ylabel="bps, standard deviation", title="Slippage against VWAP, before impact")
     right_axes.legend(frameon=False)
-    picture = Path(tempfile.mkdtemp(prefix="acopt_")) / "vwap_hedge.png"
-    figure.savefig(picture, dpi=120)
-    print(f"Written: {picture}")
+    figure.savefig(folder / "vwap_hedge.png", dpi=120)
+    print(f"Written: {folder / 'vwap_hedge.png'}")
 else:
     print("For the picture: pip install 'acopt[plot]'")

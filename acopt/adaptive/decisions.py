@@ -76,14 +76,22 @@ class Demands:
 
     def priced(self, impact: Array, trades: Array, volumes: Array | None) -> Array:
         """Return the money costs (paths,), or raise where trades (paths, N, n) met no volume and have no price."""
-        if volumes is not None and np.isinf(impact).any():
-            stuck = np.isinf(impact)[:, None, None] & (trades != 0) & (volumes <= 0)
+        wrong = ~np.isfinite(impact)
+        if not wrong.any():
+            return impact
+        silent = np.zeros(trades.shape, dtype=bool) if volumes is None else volumes <= 0
+        stuck = wrong[:, None, None] & (trades != 0) & silent
+        if stuck.any():
             k = int(np.argwhere(stuck)[0, 1])
             raise ModelError(
                 f"policy {self._traded(trades[:, k], k, stuck[:, k])}; no volume came there, and by the market's "
                 "impact model it has no price"
             )
-        return impact
+        p = int(np.argmax(wrong))
+        raise ModelError(
+            f"policy {self.name}: the money costs of its trades on path {self.first_path + p} are {impact[p]:g}; "
+            "finite costs are expected"
+        )
 
     def _array(self, decision: Any, interval: int, shape: tuple[int, ...]) -> Array:
         label = self.setting.grid.labels[interval]

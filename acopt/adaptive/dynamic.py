@@ -16,7 +16,7 @@ from acopt.adaptive.prices import PriceModel
 from acopt.adaptive.stages import Staged, stages
 from acopt.adaptive.state import State
 from acopt.errors import DataError, ModelError
-from acopt.market.clock import integer, number
+from acopt.market.clock import TimeLike, integer, number
 from acopt.market.labels import Array, Data, numbers, place, short
 from acopt.model.problem import ExecutionProblem
 from acopt.model.schedule import Schedule
@@ -64,7 +64,7 @@ class LotPolicy:
         ------
         ModelError
             A position that is not in the table, or from which the rules cannot be kept any more; a signal beyond the
-            price states; another grid, or other assets. Names it.
+            price states, or of another kind of price model; another grid, or other assets. Names it.
         """
         setting = self.problem.setting
         if not state.setting.assets.equals(setting.assets) or state.setting.shape != setting.shape:
@@ -74,6 +74,12 @@ class LotPolicy:
         k = state.interval - setting.elapsed
         if k < 0:
             raise ModelError(f"policy {self.name}: its first {setting.elapsed} intervals are history")
+        made_for, given = self.table.states.model, state.prices_model
+        if made_for and given and given != made_for and state.signal.any():
+            raise ModelError(
+                f"policy {self.name}: made for {made_for}; the signal of these days is that of {given}; make the table "
+                "with the price model of these days (prices=)"
+            )
         where, values = self._find(state.interval, state.remaining, state.signal)
         stuck = ~np.isfinite(values)
         if stuck.any():
@@ -89,7 +95,7 @@ class LotPolicy:
         # The last lots leave nothing, not the rounding of what was left.
         return np.where(where.index + table.grid.low == lots, 0.0 - state.remaining, trades)
 
-    def cost_to_go(self, interval: int, remaining: Array, signal: Array | None = None) -> Array:
+    def cost_to_go(self, interval: int, remaining: Data, signal: Data | None = None) -> Array:
         """
         Return what is still to pay from before a trade on (paths,), currency, with what no schedule can change.
 
@@ -98,29 +104,34 @@ class LotPolicy:
         Parameters
         ----------
         interval : k from 0, not in history; N is the end.
-        remaining : (paths, n), shares.
-        signal : (paths, n), with a price model that has one.
+        remaining : (paths, n), shares; for one asset also (paths,), or a number.
+        signal : likewise, with a price model that has one.
         """
-        self._check_interval(interval, self.problem.setting.shape[0], "cost_to_go")
-        left = numbers(remaining, "cost_to_go remaining")
+        interval = self._interval(interval, self.problem.setting.shape[0], "cost_to_go")
+        left = self._paths(remaining, "cost_to_go remaining")
         if left.ndim != 2 or left.shape[1] != len(self.lot):
             raise DataError(f"cost_to_go remaining: shape {left.shape} was given, (paths, {len(self.lot)}) is expected")
         if signal is None and self.table.states.size > 1:
             raise DataError("cost_to_go signal: it is missing; the prices have one, (paths, n)")
-        known = np.zeros(left.shape) if signal is None else numbers(signal, "cost_to_go signal")
+        known = np.zeros(left.shape) if signal is None else self._paths(signal, "cost_to_go signal")
         if known.shape != left.shape:
             raise DataError(f"cost_to_go signal: shape {known.shape} was given, {left.shape} is expected")
-        return self._find(int(interval), left, known)[1]
+        return self._find(interval, left, known)[1]
 
-    def trades_at(self, interval: int) -> pd.DataFrame:
+    def trades_at(self, interval: int | TimeLike) -> pd.DataFrame:
         """
         Return the table of one interval: trades in shares, NaN where the rules cannot be kept any more.
 
         One row for each position, labelled by the remaining shares; for one asset a column for each price state,
         labelled by its signal, and for several a column for each asset.
+
+        Parameters
+        ----------
+        interval : k from 0, not in history; or a time on the clock at which it begins ("11:30", a timestamp).
         """
         setting, grid, states = self.problem.setting, self.table.grid, self.table.states
-        self._check_interval(interval, setting.shape[0] - 1, "trades_at")
+        interval = interval if number(interval) is not None else setting.grid.interval(interval)
+        interval = self._interval(interval, setting.shape[0] - 1, "trades_at")
         k = interval - setting.elapsed
         rows = pd.MultiIndex.from_arrays(
             [*grid.positions().reshape(-1, len(setting.assets)).T], names=[*setting.assets]
@@ -131,11 +142,17 @@ class LotPolicy:
             return pd.DataFrame(trades, rows, setting.assets)
         return pd.DataFrame(trades, rows.get_level_values(0), pd.Index(states.nodes(interval), name="signal"))
 
-    def _check_interval(self, interval: int, last: int, what: str) -> None:
+    def _interval(self, interval: object, last: int, what: str) -> int:
         first = self.problem.setting.elapsed
         found = integer(interval)
         if found is None or not first <= found <= last:
             raise DataError(f"{what} interval={short(interval)}: a whole number from {first} to {last} is expected")
+        return found
+
+    def _paths(self, given: Data, what: str) -> Array:
+        """Numbers (paths, n); of one asset (paths,) and a number will do."""
+        found = numbers(given, what)
+        return found.reshape(-1, 1) if found.ndim < 2 and len(self.lot) == 1 else found
 
     def __repr__(self) -> str:
         grid = self.table.grid

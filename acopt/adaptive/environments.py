@@ -226,7 +226,8 @@ class TacticEnv(_TaskEnv):
 
     Parameters
     ----------
-    problem : costs that split by interval; hard rules are accepted where no tactic can break them.
+    problem : costs that split by interval; hard rules on single trades and positions are accepted where no sequence of
+        tactics can break them, others as soft ones.
     decisions : number of stretches, 1 to 30, of as many intervals each as the grid allows.
 
     Raises

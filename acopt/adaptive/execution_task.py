@@ -55,7 +55,7 @@ class ExecutionTask(Task):
                 "the task: what is allowed of one asset must not depend on the others; make the rules that join "
                 "assets soft (penalty_bps=), or use dynamic_program"
             )
-        self.lot, count = lots_of(lots, self.setting)
+        self.lot, count = lots_of(lots, self.setting, "lots")
         self.count = count.astype(np.int64)
         self.steps = self.setting.shape[0] - self.setting.elapsed
         self._side = np.where(self.setting.left < 0, -1.0, 1.0)
@@ -158,5 +158,5 @@ class ExecutionTask(Task):
                 np.zeros(len(self.lot), np.int32),
                 self.count.astype(np.int32),
             )
-            raise infeasible(self.parts, LotGrid(self.setting, *ends), False)
+            raise infeasible(self.parts, LotGrid(self.setting, *ends), False, "the task")
         return low, high

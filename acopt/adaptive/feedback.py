@@ -61,6 +61,7 @@ class RiccatiPolicy:
 
     def __init__(self, problem: ExecutionProblem, *, name: str | None = None) -> None:
         demand(problem, ExecutionProblem, "RiccatiPolicy problem")
+        self.ignored = tuple(rule.name for rule in problem.constraints if not isinstance(rule, Complete))
         self.name = called(name, type(self).__name__)
         self._setting = problem.setting
         terms = problem.objective.terms
@@ -75,7 +76,8 @@ class RiccatiPolicy:
         return self.model.trade(state.interval, state.remaining, self._believed * state.expected_changes())
 
     def __repr__(self) -> str:
-        return f"RiccatiPolicy({self.name!r})"
+        told = f", ignores {', '.join(self.ignored)}" if self.ignored else ""
+        return f"RiccatiPolicy({self.name!r}{told})"
 
 
 class Clipped:

@@ -94,9 +94,9 @@ class LotGrid:
         return whole.astype(np.int32) - self.low
 
 
-def lots_of(lot: Data, setting: Setting) -> tuple[Array, Steps]:
+def lots_of(lot: Data, setting: Setting, what: str = "dynamic_program lot") -> tuple[Array, Steps]:
     """Lots (n,), shares, and how many of them are left to trade; they must divide what is left."""
-    sizes = setting.per_asset(lot, "dynamic_program lot", sign="positive")
+    sizes = setting.per_asset(lot, what, sign="positive")
     left = np.abs(setting.left)
     count = np.round(left / sizes)
     over = np.abs(left / sizes - count) > SNAP * np.maximum(count, 1.0)
@@ -104,13 +104,13 @@ def lots_of(lot: Data, setting: Setting) -> tuple[Array, Steps]:
         i = int(np.argmax(over))
         size, shares = float(sizes[i]), float(left[i])
         raise DataError(
-            f"dynamic_program lot: {size:,.10g} shares do not divide the {shares:,.10g} of {setting.assets[i]}, "
+            f"{what}: {size:,.10g} shares do not divide the {shares:,.10g} of {setting.assets[i]}, "
             f"{np.fmod(shares, size):,.10g} would be left over; {_dividing(shares, size)} would do"
         )
     if count.max(initial=0.0) > MANY:
         i = int(count.argmax())
         raise DataError(
-            f"dynamic_program lot: {sizes[i]:,.10g} shares make {count[i]:,.0f} lots of {setting.assets[i]}; a larger "
+            f"{what}: {sizes[i]:,.10g} shares make {count[i]:,.0f} lots of {setting.assets[i]}; a larger "
             "lot is expected"
         )
     return sizes, count.astype(np.int32)
@@ -176,7 +176,7 @@ def steps_within(grid: LotGrid, low: Array, high: Array) -> list[Steps]:
     return out
 
 
-def infeasible(parts: Stages, grid: LotGrid, cut: bool) -> InfeasibleError:
+def infeasible(parts: Stages, grid: LotGrid, cut: bool, who: str = "dynamic_program") -> InfeasibleError:
     """Say why no schedule in these lots exists, with the arithmetic where it is the caps."""
     setting, rules = parts.setting, parts.problem.constraints
     for i, label in enumerate(setting.assets):
@@ -188,14 +188,14 @@ def infeasible(parts: Stages, grid: LotGrid, cut: bool) -> InfeasibleError:
             fits = next((p for p in whole if _most(parts, grid, i, lot / p) >= need * p), 0)
             advice = f"lots of {lot / fits:,.10g} would do" if fits else "no smaller lot would do, wider rules would"
             return InfeasibleError(
-                f"dynamic_program: {label}: {need:,} lots of {lot:,.10g} shares do not fit under {names}: the "
+                f"{who}: {label}: {need:,} lots of {lot:,.10g} shares do not fit under {names}: the "
                 f"intervals take {most:,.0f} whole lots together; {advice}"
             )
     sizes = ", ".join(f"{size:,.10g}" for size in sorted(set(grid.lot.tolist()))[:4])
     names = ", ".join(rule.name for rule in rules) or "none"
     wider = ", or positions beyond the order and its target (beyond=)," if cut else ""
     return InfeasibleError(
-        f"dynamic_program: no schedule in lots of {sizes} shares obeys all rules together ({names}); a smaller lot, "
+        f"{who}: no schedule in lots of {sizes} shares obeys all rules together ({names}); a smaller lot, "
         f"wider rules{wider} would do"
     )
 

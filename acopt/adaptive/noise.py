@@ -88,7 +88,7 @@ class Noise:
 
     def demand_one_correlation(self, setting: Setting, what: str) -> None:
         """Demand that assets are correlated alike in all intervals that take time."""
-        rows = np.flatnonzero(setting.durations[:, 0] > 0)
+        rows = np.flatnonzero((setting.durations[:, 0] > 0) & (self.deviations > 0).any(axis=1))
         if setting.shape[1] == 1 or not len(rows):
             return
         deviations = self.deviations[rows]

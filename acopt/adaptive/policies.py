@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 
-from acopt.adaptive.state import State
+from acopt.adaptive.state import Policy, State
 from acopt.errors import DataError
 from acopt.market.labels import Array, called, is_one_of, numbers, short
 from acopt.model.benchmarks import TWAP, VWAP, Benchmark
@@ -39,6 +39,9 @@ class StaticPolicy:
     def __init__(self, plan: Plan, *, name: str | None = None) -> None:
         if isinstance(plan, str) and not is_one_of(plan, NAMED):
             raise DataError(f"StaticPolicy: no plan is called {plan!r}; accepted are {_ACCEPTED}")
+        if isinstance(plan, Policy) and not isinstance(plan, type):
+            own = "give its .schedule, or " if isinstance(getattr(plan, "schedule", None), Schedule) else ""
+            raise DataError(f"StaticPolicy: {short(plan)} is a policy and no plan; {own}simulate the policy itself")
         if isinstance(plan, type) or not isinstance(plan, Schedule | Benchmark | str | pd.DataFrame):
             plan = _array(plan)
         self.plan = plan

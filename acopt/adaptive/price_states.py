@@ -31,6 +31,7 @@ class PriceStates:
     centre, spread : mean and standard deviation of the signal before every trade (N,), as known at the start.
     moves : E[dS_k | node] (N, M, n), currency/share.
     chances : (N - 1, M, M), from the nodes of an interval to those of the next one.
+    model : which kind of price model has this signal, such as "OrnsteinUhlenbeck"; empty where there is no signal.
 
     Notes
     -----
@@ -46,6 +47,7 @@ class PriceStates:
     spread: Array
     moves: Array
     chances: Array
+    model: str = ""
 
     @property
     def size(self) -> int:
@@ -74,7 +76,8 @@ class PriceStates:
             path = int(np.argmax(wrong))
             raise ModelError(
                 f"{what}: the signal {signal[path]:.6g} of path {path} is beyond the {self.size} price states, "
-                f"{self.nodes(k)[0]:.6g} to {self.nodes(k)[-1]:.6g}; more of them (nodes=) reach further"
+                f"{self.nodes(k)[0]:.6g} to {self.nodes(k)[-1]:.6g}; make the table with the price model of these days "
+                "(prices=), or with more nodes (nodes=)"
             )
         low = np.clip(np.floor(off), 0, self.size - 2)
         return low.astype(np.int64), np.clip(off - low, 0.0, 1.0)
@@ -132,7 +135,8 @@ def price_states(prices: PriceModel | None, size: int, setting: Setting) -> Pric
         variance[k + 1] = fading[k] ** 2 * variance[k] + noise[k] ** 2
     spread = np.sqrt(variance)
     kept = np.divide(fading[:-1] * spread[:-1], spread[1:], out=np.zeros(n - 1), where=spread[1:] > 0)
-    states = PriceStates(centre, spread, np.zeros((n, size, 1)), _rouwenhorst(size, np.clip(kept, -1.0, 1.0)))
+    chances = _rouwenhorst(size, np.clip(kept, -1.0, 1.0))
+    states = PriceStates(centre, spread, np.zeros((n, size, 1)), chances, type(prices).__name__)
     for k in range(n):
         at_zero, slope = (float(_expected(prices, setting, k, signal)[0, 0, 0]) for signal in (0.0, 1.0))
         states.moves[k, :, 0] = at_zero + (slope - at_zero) * states.nodes(k)
@@ -150,7 +154,7 @@ def _chain(prices: Any, setting: Setting) -> tuple[float, Array, Array]:
     tau = setting.durations[:, 0]
     if isinstance(prices, SerialCorrelation):
         deviation = np.sqrt(tau) * Noise.of(setting, prices.covariance).deviations[:, 0]
-        timed = tau > 0
+        timed = deviation > 0
         last = np.concatenate([[0.0], deviation])
         for k in range(1, len(last)):
             last[k] = last[k] if timed[k - 1] else last[k - 1]
@@ -158,7 +162,7 @@ def _chain(prices: Any, setting: Setting) -> tuple[float, Array, Array]:
         ratio = np.divide(deviation, last[:-1], out=np.zeros_like(deviation), where=followed)
         fresh = np.where(followed, np.sqrt(1.0 - rho**2), 1.0)
         return 0.0, np.where(timed, rho * ratio, 1.0), np.where(timed, fresh * deviation, 0.0)
-    rate = float(setting.per_asset(prices.rate, "prices rate")[0])
+    rate = float(prices.rates(setting)[0])
     fading = np.exp(-rate * tau)
     per_unit = np.sqrt(-np.expm1(-2.0 * rate * tau) / (2.0 * rate))
     if isinstance(prices, OrnsteinUhlenbeck):

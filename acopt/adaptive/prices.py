@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from acopt.adaptive.noise import Noise, drift_noise, overlaps
+from acopt.adaptive.volumes import demand_numbers, demand_time, time_above_zero
 from acopt.errors import DataError
 from acopt.market.clock import number
 from acopt.market.covariance import AnyCovariance
-from acopt.market.labels import Array, Data, Sign, short
+from acopt.market.labels import Array, Data, Sign, numbers, short
 from acopt.model.setting import Setting
 
 
@@ -106,13 +108,14 @@ class OrnsteinUhlenbeck:
     Parameters
     ----------
     rate : speed of reversion per unit time, > 0: scalar or by asset.
+    half_life : time after which half the distance is left, instead: "90min", or a number in the grid's unit, > 0.
     mean : currency/share, by asset; the arrival price by default.
     covariance : Sigma of price changes per unit time, as in `ArithmeticBrownian`.
 
     Raises
     ------
     DataError
-        A rate is not positive, or a label is missing.
+        Neither or both of rate and half-life are given, one is not positive, or a label is missing.
 
     Notes
     -----
@@ -123,17 +126,18 @@ class OrnsteinUhlenbeck:
     Uhlenbeck & Ornstein (1930); Gillespie (1996) for the exact steps.
     """
 
-    rate: Data
+    rate: Data | None = None
+    half_life: Any = field(default=None, kw_only=True)
     mean: Data | None = field(default=None, kw_only=True)
     covariance: AnyCovariance | Data | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check a plain number at once; labelled rates are checked when the assets are known."""
-        positive_number(self.rate, "OrnsteinUhlenbeck rate")
+        """Check numbers at once; labelled rates are checked when the assets are known."""
+        demand_speed(self.rate, self.half_life, "OrnsteinUhlenbeck")
 
     def draw(self, setting: Setting, n_paths: int, rng: np.random.Generator, scale: Array | None = None) -> Drawn:
         """Draw prices step by step; the signal is their distance from the mean."""
-        rate = self._rate(setting)
+        rate = self.rates(setting)
         noise = noise_of(self, setting)
         if (rate == rate[0]).all():
             spread = np.sqrt(-np.expm1(-2.0 * rate * setting.durations) / (2.0 * rate))
@@ -152,11 +156,12 @@ class OrnsteinUhlenbeck:
     def expected(self, setting: Setting, interval: int, prices: Array, signal: Array) -> Array:
         """(mean - S_k) (e^{-rate (t_j - t_k)} - e^{-rate (t_{j+1} - t_k)})."""
         elapsed = elapsed_since(setting, interval)
-        left = np.exp(-self._rate(setting) * elapsed)
+        left = np.exp(-self.rates(setting) * elapsed)
         return np.asarray(signal[:, None, :] * (left[:-1] - left[1:]))
 
-    def _rate(self, setting: Setting) -> Array:
-        return setting.per_asset(self.rate, "OrnsteinUhlenbeck rate", sign="positive")
+    def rates(self, setting: Setting) -> Array:
+        """Return the speed by asset (n,), per unit time."""
+        return speeds(setting, self.rate, self.half_life, "OrnsteinUhlenbeck")
 
     def _mean(self, setting: Setting) -> Array:
         if self.mean is None:
@@ -176,6 +181,7 @@ class RevertingDrift:
     Parameters
     ----------
     rate : speed at which the drift fades per unit time, > 0: scalar or by asset.
+    half_life : time after which half of it is left, instead: "90min", or a number in the grid's unit, > 0.
     volatility : of the drift, currency/share/time^(3/2), >= 0: scalar (one asset) or by asset.
     start : I_0, currency/share/time: scalar (one asset) or by asset.
     covariance : of W, price changes per unit time, as in `ArithmeticBrownian`.
@@ -183,7 +189,8 @@ class RevertingDrift:
     Raises
     ------
     DataError
-        A rate is not positive, a volatility is negative, or a label is missing.
+        Neither or both of rate and half-life are given, one is not positive, a volatility is negative, or a label is
+        missing.
 
     Notes
     -----
@@ -194,19 +201,20 @@ class RevertingDrift:
     Garleanu & Pedersen (2013) for predictors that revert.
     """
 
-    rate: Data
+    rate: Data | None = None
     volatility: Data = 0.0
+    half_life: Any = field(default=None, kw_only=True)
     start: Data = field(default=0.0, kw_only=True)
     covariance: AnyCovariance | Data | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        """Check a plain number at once; labelled rates are checked when the assets are known."""
-        positive_number(self.rate, "RevertingDrift rate")
+        """Check numbers at once; labelled rates are checked when the assets are known."""
+        demand_speed(self.rate, self.half_life, "RevertingDrift")
 
     def draw(self, setting: Setting, n_paths: int, rng: np.random.Generator, scale: Array | None = None) -> Drawn:
         """Draw changes and the drift; `scale` multiplies the volatility of W alone."""
         own, others = rng.spawn(2)
-        rate, tau = self._rate(setting), setting.durations
+        rate, tau = self.rates(setting), setting.durations
         changes = noise_of(self, setting).draw(n_paths, own, np.sqrt(tau), scale)
         signal = np.empty_like(changes)
         signal[:, 0] = _in_currency(setting, self.start, "RevertingDrift start")
@@ -228,12 +236,13 @@ class RevertingDrift:
 
     def expected(self, setting: Setting, interval: int, prices: Array, signal: Array) -> Array:
         """I_k (e^{-rate (t_j - t_k)} - e^{-rate (t_{j+1} - t_k)}) / rate."""
-        rate = self._rate(setting)
+        rate = self.rates(setting)
         left = np.exp(-rate * elapsed_since(setting, interval))
         return np.asarray(signal[:, None, :] * ((left[:-1] - left[1:]) / rate))
 
-    def _rate(self, setting: Setting) -> Array:
-        return setting.per_asset(self.rate, "RevertingDrift rate", sign="positive")
+    def rates(self, setting: Setting) -> Array:
+        """Return the speed by asset (n,), per unit time."""
+        return speeds(setting, self.rate, self.half_life, "RevertingDrift")
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +253,7 @@ class SerialCorrelation:
     dS_k = rho v_k / v_{k-1} dS_{k-1} + e_k,  v_k the standard deviation of interval k, by asset
 
     Cov(dS_k) = tau_k Sigma_k in every interval, and its correlation with the change before is rho. An interval without
-    time (an auction) is passed over.
+    time (an auction), or without volatility, is passed over.
 
     The signal is the last change, currency/share, 0 before there is one.
 
@@ -281,7 +290,8 @@ class SerialCorrelation:
         noise = noise_of(self, setting)
         noise.demand_one_correlation(setting, "SerialCorrelation")
         changes = noise.draw(n_paths, rng, np.sqrt(setting.durations), scale)
-        deviations, last = self._deviations(setting), _last_timed(setting)
+        deviations = self._deviations(setting)
+        last = _last_moved(deviations)
         signal, fresh = np.zeros_like(changes), np.sqrt(1.0 - self.coefficient**2)
         for k in np.flatnonzero(last >= 0):
             signal[:, k] = changes[:, last[k]]
@@ -291,11 +301,12 @@ class SerialCorrelation:
 
     def expected(self, setting: Setting, interval: int, prices: Array, signal: Array) -> Array:
         """rho^m v_j / v_last dS_last, the last change being m intervals that take time before j."""
-        deviations, last = self._deviations(setting), _last_timed(setting)[interval]
-        timed = (setting.durations[interval:, 0] > 0).astype(float)
+        deviations = self._deviations(setting)
+        last = _last_moved(deviations)[interval]
+        moving = (deviations[interval:] > 0).any(axis=1)
         if last < 0:
             return nothing((len(signal), *deviations[interval:].shape))
-        powers = self.coefficient ** np.cumsum(timed)
+        powers = self.coefficient ** np.cumsum(moving)
         return np.asarray(signal[:, None, :] * (powers[:, None] * _ratio(deviations[interval:], deviations[last])))
 
     def _deviations(self, setting: Setting) -> Array:
@@ -323,11 +334,26 @@ def elapsed_since(setting: Setting, interval: int) -> Array:
     return np.asarray(edges[interval:] - edges[interval])[:, None]
 
 
-def positive_number(value: Data, what: str) -> None:
-    """Demand that a plain number is above 0; what has labels is judged with them."""
-    found = number(value)
-    if found is not None and not 0 < found < np.inf:
-        raise DataError(f"{what} is {found:g}; a number > 0 is expected")
+def demand_speed(rate: Data | None, half_life: Any, what: str) -> None:
+    """Demand a rate or a half-life, and that plain numbers are above 0; what has labels is judged with them."""
+    if (rate is None) == (half_life is None):
+        raise DataError(f"{what}: give either rate= or half_life= (a time, such as '90min')")
+    if rate is None:
+        demand_time(half_life, f"{what} half_life")
+        return
+    demand_numbers(rate, f"{what} rate")
+    if not isinstance(rate, Mapping):
+        found = numbers(rate, f"{what} rate")
+        wrong = ~((found > 0) & (found < np.inf))
+        if wrong.any():
+            raise DataError(f"{what} rate is {found[wrong][0]:g}; a number > 0 is expected")
+
+
+def speeds(setting: Setting, rate: Data | None, half_life: Any, what: str) -> Array:
+    """Return the rate by asset (n,), per unit time, whichever way it was given."""
+    if rate is not None:
+        return setting.per_asset(rate, f"{what} rate", sign="positive")
+    return np.full(setting.shape[1], np.log(2.0) / time_above_zero(setting, half_life, f"{what} half_life"))
 
 
 def _in_currency(setting: Setting, value: Data, what: str, sign: Sign = "any") -> Array:
@@ -336,9 +362,9 @@ def _in_currency(setting: Setting, value: Data, what: str, sign: Sign = "any") -
     return setting.per_asset(value, what, sign=sign, price_units=not none)
 
 
-def _last_timed(setting: Setting) -> npt.NDArray[np.int_]:
-    """Last interval before each one (N,) that took time; -1 where there is none."""
-    steps = np.where(setting.durations[:, 0] > 0, np.arange(setting.shape[0]), -1)
+def _last_moved(deviations: Array) -> npt.NDArray[np.int_]:
+    """Last interval before each one (N,) in which prices moved; -1 where there is none."""
+    steps = np.where((deviations > 0).any(axis=1), np.arange(len(deviations)), -1)
     return np.concatenate([[-1], np.maximum.accumulate(steps)[:-1]])
 
 

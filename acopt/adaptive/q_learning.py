@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from acopt.adaptive.dynamic import LotPolicy
 from acopt.adaptive.progress import progress_bar
 from acopt.adaptive.q_schedules import Exploration, LearningRate
 from acopt.adaptive.state import State
@@ -15,7 +16,7 @@ from acopt.adaptive.tasks import Task, Where, Whole
 from acopt.errors import DataError, ModelError
 from acopt.market.clock import integer, number
 from acopt.market.labels import Array, short
-from acopt.model.schedule import Schedule
+from acopt.model.schedule import Schedule, term_weight
 
 __all__ = ["Exploration", "LearningRate", "QLearning"]
 
@@ -24,6 +25,8 @@ POINTS = 100
 COLUMNS = ["episodes", "exploration", "cost", "greedy_cost", "believed_cost"]
 NOISY = 0.7
 """Exponent of the learning rate by default where rewards are random; between 1/2 and 1 (Even-Dar & Mansour)."""
+PRICED = 1e-9
+"""Part of what its costs come to by which a schedule may be priced otherwise."""
 
 
 class QLearning:
@@ -37,7 +40,7 @@ class QLearning:
 
     Parameters
     ----------
-    task : an `ExecutionEnv`, a `TacticEnv`, or the task of one.
+    task : an `ExecutionTask`, a `TacticTask`, or an environment of one.
     seed : a whole number >= 0; the same seed learns the same table.
     double : two tables, each updated by the value that the other one gives to its best action (van Hasselt): without
         the upward bias of a maximum over noisy values. It is of use where rewards are random.
@@ -147,17 +150,23 @@ class QLearning:
         """The best schedule known, priced by the problem."""
         return self.task.schedule(self.actions, self.name)
 
-    def gap(self, optimum: Schedule | float) -> float:
+    def gap(self, optimum: Schedule | LotPolicy | float) -> float:
         """
         How much more the best schedule known costs than an optimum, relative to |optimum|.
 
         Parameters
         ----------
-        optimum : a Schedule of the same problem (of `dynamic_program`, of `solve`), or an objective, currency.
+        optimum : a Schedule of the same problem (of `solve`), a `LotPolicy`, or an objective, currency.
+
+        Raises
+        ------
+        DataError
+            Another problem's schedule: of another order or grid, or one that the problem prices otherwise.
         """
-        best = optimum.objective if isinstance(optimum, Schedule) else number(optimum)
+        plan = optimum.schedule if isinstance(optimum, LotPolicy) else optimum
+        best = self._priced(plan) if isinstance(plan, Schedule) else number(plan)
         if best is None or not np.isfinite(best):
-            raise DataError(f"gap optimum={short(optimum)}: a Schedule or a finite number is expected")
+            raise DataError(f"gap optimum={short(optimum)}: a Schedule, a LotPolicy or a finite number is expected")
         more = self.schedule.objective - best
         return more / abs(best) if best else (float(np.copysign(np.inf, more)) if more else 0.0)
 
@@ -228,6 +237,25 @@ class QLearning:
                 "train longer, with more exploration"
             )
         return np.asarray(self._vectors[greedy])
+
+    def _priced(self, plan: Schedule) -> float:
+        """Objective of a schedule, which must be what the problem says."""
+        problem, own, other = self.task.problem, self.task.setting, plan.setting
+        differs = ""
+        if not own.assets.equals(other.assets) or not np.array_equal(own.remaining, other.remaining):
+            differs = "another order"
+        elif own.grid != other.grid:
+            differs = "another grid"
+        elif own.past is not None and not np.allclose(plan.path.trades[: own.elapsed], own.past):
+            differs = "another history"
+        else:
+            here = problem.evaluate(plan.path.trades)
+            size = sum(abs(term_weight(t) * here.term_values[t.cost.name]) for t in problem.objective.terms)
+            if not abs(here.objective - plan.objective) <= PRICED * size:
+                differs = f"it costs {plan.objective:,.6g} there and {here.objective:,.6g} here"
+        if differs:
+            raise DataError(f"gap optimum: {short(plan.name)} is a schedule of another problem ({differs})")
+        return plan.objective
 
     def _greedy_cost(self) -> float:
         state, total = self.task.begin(1), 0.0
@@ -333,5 +361,8 @@ def whole(value: Any, what: str, least: int) -> int:
 def _task(given: Any) -> Task:
     found = given if isinstance(given, Task) else getattr(given, "task", None)
     if not isinstance(found, Task):
-        raise DataError(f"QLearning: {short(given)} was given, an ExecutionEnv or a TacticEnv is expected")
+        raise DataError(
+            f"QLearning: {short(given)} was given; ac.ExecutionTask(problem, lots), ac.TacticTask(problem, "
+            "decisions) or an environment of one is expected"
+        )
     return found

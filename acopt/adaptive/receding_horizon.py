@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from acopt.adaptive.feedback import demand_same_grid
 from acopt.adaptive.state import State
+from acopt.adaptive.volumes import StochasticVolume
 from acopt.costs.alpha import Alpha
 from acopt.errors import DataError, InfeasibleError, ModelError
 from acopt.market.labels import Array, called, demand, numbers, short
@@ -70,7 +72,10 @@ class RecedingHorizon:
     ) -> None:
         demand(problem, ExecutionProblem, "RecedingHorizon problem")
         if volumes is not None and not callable(volumes):
-            raise DataError(f"RecedingHorizon volumes: {short(volumes)} was given, a function of the state is expected")
+            hint = "; ac.VolumeForecast(...) makes one of it" if isinstance(volumes, StochasticVolume) else ""
+            raise DataError(
+                f"RecedingHorizon volumes: {short(volumes)} was given, a function of the state is expected{hint}"
+            )
         self.name, self.volumes = called(name, type(self).__name__), volumes
         self._forecast = _Forecast(problem)
         self._problem = _with_forecast(problem, self._forecast)
@@ -85,12 +90,17 @@ class RecedingHorizon:
         known = [state.trades, moves] if volumes is None else [state.trades, moves, volumes, state.volumes]
         states = np.concatenate([each.reshape(paths, -1) for each in known], axis=1)
         _, first, which = np.unique(states, axis=0, return_index=True, return_inverse=True)
+        which = which.reshape(-1)
         steps = np.empty((len(first), setting.shape[1]))
         for i, path in enumerate(first):
             executed = state.trades[path]
             market = None if volumes is None else self._market(executed, state.volumes[path], volumes[path])
-            steps[i] = self._step(k, executed, moves[path], market)
-        return steps[which.reshape(-1)]
+            try:
+                steps[i] = self._step(k, executed, moves[path], market)
+            except InfeasibleError as error:
+                self._note(error, state, np.flatnonzero(which == i))
+                raise
+        return steps[which]
 
     def _market(self, executed: Array, came: Array, ahead: Array) -> Market:
         """Return the market with the volumes that came, and those that are estimated."""
@@ -103,18 +113,21 @@ class RecedingHorizon:
         """Return the first step (n,) of the plan after a history (k, n)."""
         setting = self._problem.setting
         self._forecast.moves = np.concatenate([np.zeros((k, setting.shape[1])), moves])
-        try:
-            question = self._problem.with_history(executed, market=market)
-            plan = question.solve()
-        except InfeasibleError as error:
-            left = setting.remaining + executed.sum(axis=0)
-            shares = ", ".join(f"{label} {-x:+,.6g}" for label, x in zip(setting.assets, left, strict=True))
-            error.add_note(f"policy {self.name}, interval {setting.grid.labels[k]}: left to trade are {shares}")
-            raise
+        question = self._problem.with_history(executed, market=market)
+        plan = question.solve()
         if market is None:
             # Where no trade had bounds, the first history gave it some: what it compiled serves for all others.
             self._problem = question
         return np.asarray(plan.path.trades[k])
+
+    def _note(self, error: InfeasibleError, state: State, paths: npt.NDArray[np.intp]) -> None:
+        """Note when it was, on which paths, and what they have left."""
+        setting, many = self._problem.setting, f" and {len(paths) - 1:,} more" if len(paths) > 1 else ""
+        left = zip(setting.assets, state.remaining[paths[0]], strict=True)
+        error.add_note(
+            f"policy {self.name}, interval {setting.grid.labels[state.interval]}, path {paths[0]} of this block{many}: "
+            f"left to trade are {', '.join(f'{label} {-x:+,.6g}' for label, x in left)}"
+        )
 
     def _volumes(self, state: State) -> Array | None:
         if self.volumes is None:

@@ -16,6 +16,7 @@ from acopt.adaptive.prices import Drawn, nothing
 from acopt.adaptive.volumes import StochasticVolume
 from acopt.errors import DataError
 from acopt.insight.tape import read_tape
+from acopt.insight.words import count
 from acopt.market.alignment import bar_slots, bars_per_session, clock_edges, last_moment
 from acopt.market.bars import Bars
 from acopt.market.clock import integer
@@ -102,7 +103,10 @@ class RecordedPrices:
     def draw(self, setting: Setting, n_paths: int, rng: np.random.Generator, scale: Array | None = None) -> Drawn:
         """Return the first `n_paths` days; nothing is random."""
         if n_paths > self.days:
-            raise DataError(f"RecordedPrices: {n_paths} days were asked for, there are {self.days}")
+            raise DataError(
+                f"RecordedPrices: {n_paths} days were asked for, the recorded ones are {self.days}; from_bars(bars, "
+                "grids) takes one grid for each day"
+            )
         if scale is not None:
             raise DataError("RecordedPrices: these days have a volatility of their own; leave SimulatedMarket's out")
         n, m = setting.shape
@@ -137,7 +141,8 @@ class RecordedPrices:
         """How much was recorded."""
         days, edges, assets = self.prices.shape
         what = "prices" if self.volumes is None else "prices and volumes"
-        return f"RecordedPrices({days} days, {edges - 1} intervals, {assets} assets; {what})"
+        size = ", ".join((count(days, "day"), count(edges - 1, "interval"), count(assets, "asset")))
+        return f"RecordedPrices({size}; {what})"
 
 
 def volume_from_bars(
@@ -269,6 +274,13 @@ def _days(given: Any, what: str) -> tuple[Array, pd.Index | None]:
             raise DataError(f"{what}: the days differ in shape or in their assets")
         if not assets.is_unique:
             raise DataError(f"{what}: the asset {assets[assets.duplicated()][0]!r} appears more than once")
+        for frame in frames:
+            if isinstance(frame.index, pd.DatetimeIndex) and not frame.index.is_monotonic_increasing:
+                late = int(np.argmax(frame.index[1:] < frame.index[:-1]))
+                raise DataError(
+                    f"{what}: the row {frame.index[late + 1]} comes after {frame.index[late]}; rows in time order are "
+                    "expected (sort_index())"
+                )
         return np.stack([numbers(frame.to_numpy(), what) for frame in frames]), assets
     array = numbers(given, what)
     if array.ndim == 2:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from acopt.errors import DataError, ModelError
+from acopt.insight.words import count
 from acopt.market.labels import Array, demand, is_one_of, numbers, short
 
 Against: TypeAlias = Literal["arrival", "twap", "vwap", "close"]
@@ -47,9 +48,12 @@ class SimulationResult:
     gross : gross arrival notional, currency, of which bps are.
     impact : money costs of the trades (paths,), currency.
     price_gains : by benchmark, sum_k dS_k' (x_k - b_k) (paths,), currency: what prices gave beyond the benchmark.
-    moves : sum_k dS_k' x_0 (paths,), currency: what the day did to the whole order; it tells days apart.
+    moves : sum_k dS_k' x_0 (paths,), currency: what the day did to the whole order; with `traded` it tells days apart.
+    traded : shares that the market traded (paths,), where volumes were drawn or recorded; else 0.
     average_trades : mean over days, interval x asset, shares, buys +.
     unavailable : why a benchmark has no price here, by name.
+    charged : the money costs that were charged, weights included, in words.
+    recorded : whether the days are recorded ones and not drawn.
     """
 
     policy: str
@@ -59,8 +63,11 @@ class SimulationResult:
     impact: Array
     price_gains: Mapping[str, Array]
     moves: Array
+    traded: Array
     average_trades: pd.DataFrame
     unavailable: Mapping[str, str]
+    charged: str = ""
+    recorded: bool = False
 
     def slippage(self, against: Against = "arrival", unit: Unit = "bps") -> Array:
         """
@@ -124,7 +131,8 @@ class SimulationResult:
             The other result is of other days: another seed, number, order or market.
         """
         demand(other, SimulationResult, "SimulationResult.against")
-        if (self.seed, self.n_paths) != (other.seed, other.n_paths) or not np.array_equal(self.moves, other.moves):
+        same = (self.seed, self.n_paths) == (other.seed, other.n_paths)
+        if not (same and np.array_equal(self.moves, other.moves) and np.array_equal(self.traded, other.traded)):
             raise DataError(
                 f"{self.policy} and {other.policy} were not simulated on the same days ({self.n_paths} of seed "
                 f"{self.seed}, {other.n_paths} of seed {other.seed}): simulate both with one order, market, n_paths "
@@ -135,11 +143,17 @@ class SimulationResult:
         return Paired(float(difference.mean()), error, float(np.mean(difference < 0)))
 
     def summary(self) -> str:
-        """Return the slippage against every benchmark in words, one line each."""
-        lines = [f"{self.policy}: {self.n_paths:,} simulated days, seed {self.seed}; slippage in bps"]
+        """Return what was charged, and the slippage against every benchmark, in words, one line each."""
+        days = count(self.n_paths, "recorded day" if self.recorded else "simulated day")
+        lines = [f"{self.policy}: {days}, seed {self.seed}; slippage in bps"]
+        if self.charged:
+            lines.append(f"  charged {self.charged}")
         for name in AGAINST:
             if name in self.unavailable:
                 lines.append(f"  against {name:<8}no price: {self.unavailable[name]}")
+                continue
+            if self.n_paths == 1:
+                lines.append(f"  against {name:<8}{self.mean(name):.3f}")
                 continue
             lines.append(
                 f"  against {name:<8}mean {self.mean(name):.3f} (standard error {self.std_error(name):.3f}), "
@@ -149,6 +163,8 @@ class SimulationResult:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
+        if self.n_paths == 1:
+            return f"SimulationResult({self.policy!r}: 1 day of seed {self.seed}, cost {self.mean():.4g} bps)"
         return (
             f"SimulationResult({self.policy!r}: {self.n_paths:,} days of seed {self.seed}, cost {self.mean():.4g} +- "
             f"{self.std_error():.2g} bps, risk {self.std():.4g} bps)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ from acopt.adaptive.drawn import checked, forecast
 from acopt.adaptive.execution import money
 from acopt.adaptive.prices import ArithmeticBrownian, PriceModel
 from acopt.adaptive.progress import progress_bar
+from acopt.adaptive.recorded import RecordedPrices
 from acopt.adaptive.results import Against, SimulationResult
 from acopt.adaptive.slippage import PriceGains
 from acopt.adaptive.state import Policy, State
@@ -22,11 +23,15 @@ from acopt.adaptive.volumes import StochasticVolatility, StochasticVolume
 from acopt.costs.alpha import Alpha
 from acopt.costs.impact import PermanentImpact, SpreadCost, TemporaryImpact
 from acopt.errors import DataError, ModelError
+from acopt.insight.words import count
 from acopt.market.clock import integer
 from acopt.market.labels import Array, demand, short
 from acopt.market.market import Market
 from acopt.market.order import Order
 from acopt.model.algebra import Cost, Objective
+from acopt.model.benchmarks import Benchmark
+from acopt.model.problem import ExecutionProblem
+from acopt.model.schedule import Schedule
 from acopt.model.setting import Setting
 
 CELLS = 2**17
@@ -87,6 +92,31 @@ class SimulatedMarket:
             raise ModelError("SimulatedMarket volume: the market has no expected volume to scatter about")
         self.objective()
 
+    @classmethod
+    def of(
+        cls,
+        problem: ExecutionProblem,
+        *,
+        prices: PriceModel | None = None,
+        volume: StochasticVolume | None = None,
+        volatility: StochasticVolatility | None = None,
+    ) -> Self:
+        """
+        Return the market of a problem, charging what the problem does: its money costs, weights included.
+
+        Its risks and the penalties of its soft rules are no money, and its views on prices (`Alpha`) none that a day
+        charges: they stay out.
+
+        Parameters
+        ----------
+        problem : whose market and money costs are taken.
+        prices, volume, volatility : as in `SimulatedMarket`.
+        """
+        demand(problem, ExecutionProblem, "SimulatedMarket.of problem")
+        terms = (t for t in problem.objective.terms if t.cost.kind == "money" and not isinstance(t.cost, Alpha))
+        prices = ArithmeticBrownian() if prices is None else prices
+        return cls(problem.market, prices=prices, volume=volume, volatility=volatility, costs=Objective(tuple(terms)))
+
     def objective(self) -> Objective:
         """Return the money costs."""
         if self.costs is not None:
@@ -131,7 +161,10 @@ def draw_days(market: SimulatedMarket, setting: Setting, n_paths: int, seed: int
     """
     limit = getattr(market.prices, "days", None)
     if limit is not None and n_paths > limit:
-        raise DataError(f"simulate n_paths={n_paths}: {short(market.prices)} has {limit} days")
+        more = (
+            "; from_bars(bars, grids) takes one grid for each day" if isinstance(market.prices, RecordedPrices) else ""
+        )
+        raise DataError(f"simulate n_paths={n_paths}: {short(market.prices)} has {count(limit, 'day')}{more}")
     size = max(LEAST, CELLS // (setting.shape[0] * setting.shape[1])) if limit is None else limit
     for block, start in enumerate(range(0, n_paths, size)):
         streams = np.random.SeedSequence(seed, spawn_key=(block,)).spawn(3)
@@ -188,10 +221,10 @@ def simulate(
     market = market if isinstance(market, SimulatedMarket) else SimulatedMarket(market)
     setting = market.setting(order)
     n_paths, seed = _whole(n_paths, "n_paths", 1, MOST), _whole(seed, "seed", 0, SEEDS)
-    if isinstance(policy, type) or not isinstance(policy, Policy):
-        raise DataError(f"simulate policy: {short(policy)} was given, an object with decide(state) is expected")
+    _check_policy(policy)
     name, costs, prices = name_of(policy), market.objective(), PriceGains(setting)
-    impact, moves, total = np.empty(n_paths), np.empty(n_paths), np.zeros(setting.shape)
+    impact, moves, traded = np.empty(n_paths), np.empty(n_paths), np.zeros(n_paths)
+    total = np.zeros(setting.shape)
     start = 0
     with progress_bar(f"simulating {name}", n_paths * setting.shape[0], progress) as advance:
         for days in draw_days(market, setting, n_paths, seed):
@@ -200,12 +233,25 @@ def simulate(
             trades, held = _Run(policy, market.prices, setting, days, demands).trade(advance)
             impact[rows] = demands.priced(money(costs, setting, trades, days.volumes), trades, days.volumes)
             moves[rows] = np.einsum("pki,i->p", days.changes, setting.remaining)
+            if days.volumes is not None:
+                traded[rows] = days.volumes.sum(axis=(1, 2))
             prices.add(days.changes, held, days.volumes)
             total += trades.sum(axis=0)
             start = rows.stop
     average = pd.DataFrame(total / n_paths, index=setting.grid.labels, columns=setting.assets)
     return SimulationResult(
-        name, n_paths, seed, setting.gross, impact, prices.all(), moves, average, prices.unavailable
+        name,
+        n_paths,
+        seed,
+        setting.gross,
+        impact,
+        prices.all(),
+        moves,
+        traded,
+        average,
+        prices.unavailable,
+        charged=repr(costs) if costs.terms else "nothing",
+        recorded=getattr(market.prices, "days", None) is not None,
     )
 
 
@@ -253,6 +299,8 @@ def compare_policies(
         }
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "policy"
+    table.columns.name = f"against {against}"
+    table.attrs = {"against": against, "n_paths": first.n_paths, "seed": first.seed, "charged": first.charged}
     return table
 
 
@@ -270,12 +318,14 @@ class _Run:
     def trade(self, advance: Callable[[int], None]) -> tuple[Array, Array]:
         """Return trades (paths, N, n) and what is held after each (paths, N, n), shares still to trade."""
         paths, n, m = self.days.changes.shape
-        trades, held = np.zeros((paths, n, m)), np.zeros((paths, n, m))
+        trades, shown, held = (np.zeros((paths, n, m)) for _ in range(3))
         prices, volumes = np.full((paths, n + 1, m), np.nan), np.full((paths, n, m), np.nan)
         prices[:, 0], x = self.setting.market.prices, np.tile(self.setting.remaining, (paths, 1))
         for k in range(n):
-            decision = self.policy.decide(self._state(k, x, trades, prices, volumes))
+            # What is paid for is not in what the policy is given, whatever it does to that.
+            decision = self.policy.decide(self._state(k, x.copy(), shown, prices, volumes))
             trades[:, k] = self.demands.checked(decision, k, x)
+            shown[:, k] = trades[:, k]
             x = x + trades[:, k]
             held[:, k] = x
             prices[:, k + 1] = prices[:, k] + self.days.changes[:, k]
@@ -290,6 +340,8 @@ class _Run:
     def _state(self, k: int, x: Array, trades: Array, prices: Array, volumes: Array) -> State:
         signal = self.days.signal[:, k].copy()
         seen = _read_only(prices[:, : k + 1])
+        # Recorded prices hold the days to come, and expect nothing of them, as these do.
+        model = ArithmeticBrownian() if isinstance(self.model, RecordedPrices) else self.model
         return State(
             self.setting,
             k,
@@ -298,7 +350,8 @@ class _Run:
             seen,
             _read_only(volumes[:, :k]),
             _read_only(signal),
-            partial(forecast, self.model, self.setting, k, seen, _read_only(signal)),
+            partial(forecast, model, self.setting, k, seen, _read_only(signal)),
+            prices_model=type(self.model).__name__,
         )
 
 
@@ -324,6 +377,18 @@ def _of_money(costs: Any) -> Objective:
                 "give it to the prices, ArithmeticBrownian(drift=...) or RevertingDrift(rate, start=...)"
             )
     return objective
+
+
+def _check_policy(policy: Any) -> None:
+    """Demand an object with decide(state)."""
+    if isinstance(policy, Policy) and not isinstance(policy, type):
+        return
+    hint = ""
+    if isinstance(policy, type):
+        hint = f"; write {policy.__name__}(...)"
+    elif isinstance(policy, str | Schedule | Benchmark | pd.DataFrame):
+        hint = "; ac.StaticPolicy(...) makes one of a schedule, a benchmark, 'twap' or 'vwap'"
+    raise DataError(f"simulate policy: {short(policy)} was given, an object with decide(state) is expected{hint}")
 
 
 def _whole(value: Any, what: str, least: int, most: int) -> int:

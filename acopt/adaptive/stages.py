@@ -141,7 +141,7 @@ def stages(problem: ExecutionProblem) -> Stages:
         )
     parts = tuple((term.factor, parts_of(term.cost, setting)) for term in problem.objective.terms)
     lower, upper = trade_bounds(problem.constraints, setting)
-    return Stages(problem, parts, lower, upper, *_positions(problem.constraints, setting))
+    return Stages(problem, parts, lower, upper, *position_bounds(problem.constraints, setting))
 
 
 def _costs(found: Any, shape: tuple[int, ...], what: str) -> Array:
@@ -167,7 +167,7 @@ def _why_rule(rule: Constraint) -> str:
     return "it is about the schedule as a whole" if rule.unit == "currency" else "it may join intervals"
 
 
-def _positions(
+def position_bounds(
     rules: tuple[Constraint, ...], setting: Setting
 ) -> tuple[Array, Array, tuple[tuple[Array, Array, Array], ...]]:
     """Bounds on x after each trade, and functionals of it with theirs."""

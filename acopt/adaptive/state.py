@@ -25,6 +25,7 @@ class State:
     volumes : (paths, k, n), shares that the market traded in the intervals that are over; NaN in a market that has
         no volume.
     signal : (paths, n), what the price model reveals; its unit is the model's.
+    prices_model : which kind of model made the days, such as "OrnsteinUhlenbeck"; empty where nobody says.
     """
 
     setting: Setting
@@ -35,6 +36,7 @@ class State:
     volumes: Array
     signal: Array
     _expected: Callable[[], Array] = field(repr=False, compare=False)
+    prices_model: str = field(default="", kw_only=True)
 
     @property
     def price(self) -> Array:

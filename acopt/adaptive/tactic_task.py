@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from acopt.adaptive.lot_grid import SNAP
-from acopt.adaptive.stages import stages
+from acopt.adaptive.stages import position_bounds, stages
 from acopt.adaptive.state import State
 from acopt.adaptive.tasks import Choose, Task, Where, Whole
 from acopt.errors import DataError, ModelError
 from acopt.market.clock import integer
 from acopt.market.labels import Array, short
-from acopt.model.benchmarks import TWAP, VWAP, tradable, where_tradable
+from acopt.model.algebra import Constraint
+from acopt.model.benchmarks import TWAP, VWAP, where_tradable
 from acopt.model.problem import ExecutionProblem
 
 DEEPEST = 30
@@ -29,7 +30,8 @@ class TacticTask(Task):
 
     Parameters
     ----------
-    problem : costs that split by interval; hard rules are accepted where no tactic can break them.
+    problem : costs that split by interval; hard rules on single trades and positions are accepted where no sequence of
+        tactics can break them, others as soft ones.
     decisions : number of stretches, 1 to 30, of as many intervals each as the grid allows (the first ones take the
         rest).
 
@@ -122,19 +124,48 @@ class TacticTask(Task):
         ahead = np.arange(len(weights))[:, None] >= self.setting.elapsed
         return np.where(ahead, weights, 0.0)
 
+    def _reach(self) -> tuple[Array, Array]:
+        """
+        Least and most (2, N - elapsed, n), shares unsigned, that any sequence trades in an interval, and leaves after.
+
+        Choices of different stretches are free of each other, so that what is left is least, or most, if it is so in
+        every stretch.
+        """
+        traded, kept = list[Array](), list[Array]()
+        before = np.stack([np.abs(self.setting.left)] * 2)
+        for rows in self._stretches:
+            weights = self._shares[:, rows.start :]
+            total = weights.sum(axis=1, keepdims=True)
+            share = np.divide(weights, total, out=np.zeros(weights.shape), where=total > 0)
+            # A tactic that trades no more is not allowed while something is left.
+            share = np.where(total > 0, share, share[::-1])[:, : len(rows)]
+            left = np.maximum(1.0 - share.cumsum(axis=1), 0.0)
+            for found, part in ((traded, share), (kept, left)):
+                found.append(before[:, None] * np.stack([part.min(axis=0), part.max(axis=0)]))
+            before = kept[-1][:, -1]
+        return np.concatenate(traded, axis=1), np.concatenate(kept, axis=1)
+
     def _check_rules(self) -> None:
-        """Demand that no hard rule can bind between the order and its target."""
-        setting, parts = self.setting, self.parts
-        ahead, left = slice(setting.elapsed, None), setting.left
-        free = tradable(setting)[ahead]
-        inside = (parts.lower[ahead] <= np.minimum(-left, 0.0)) & (parts.upper[ahead] >= np.maximum(-left, 0.0))
-        positions = (parts.position_lower[ahead] <= np.minimum(left, 0.0)) & (
-            parts.position_upper[ahead] >= np.maximum(left, 0.0)
+        """Demand that no hard rule can bind, whatever is chosen."""
+        side = np.where(self.setting.left < 0, -1.0, 1.0)
+        trades, positions = (
+            np.sort(side * sign * ends, axis=0) for sign, ends in zip((-1, 1), self._reach(), strict=True)
         )
-        last = (parts.position_lower[-1] <= 0) & (parts.position_upper[-1] >= 0)
-        if parts.functionals or not (inside | ~free).all() or not (positions[:-1].all() and last.all()):
-            names = ", ".join(rule.name for rule in self.problem.constraints if not rule.soft)
+        binding = [rule.name for rule in self.problem.constraints if self._binds(rule, trades, positions)]
+        if binding:
             raise ModelError(
-                f"a tactic knows no rules, and one of these might bind: {names}; make it soft "
+                f"a tactic knows no rules, and one of these might bind: {', '.join(binding)}; make it soft "
                 "(penalty_bps=), or leave it out"
             )
+
+    def _binds(self, rule: Constraint, trades: Array, positions: Array) -> bool:
+        """Whether a rule may cut into what is traded, or left: least and most (2, N - elapsed, n), shares."""
+        setting = self.setting
+        low, high, functionals = position_bounds((rule,), setting)
+        bounds, own = [(positions, low, high)], rule.trade_bounds(setting)
+        if own is not None:
+            bounds.append((trades, *own))
+        ahead, slack = slice(setting.elapsed, None), SNAP * np.abs(setting.left)
+        return bool(functionals) or any(
+            ((ends[0] + slack < lower[ahead]) | (ends[1] - slack > upper[ahead])).any() for ends, lower, upper in bounds
+        )

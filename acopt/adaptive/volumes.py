@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from acopt.errors import DataError
+from acopt.market.clock import number
 from acopt.market.labels import Array, Data, numbers, short
 from acopt.model.setting import Setting
 
@@ -45,6 +48,12 @@ class StochasticVolume:
     day: Data = 0.0
     half_life: Any = None
 
+    def __post_init__(self) -> None:
+        """Check that numbers are numbers; what has labels is judged with them."""
+        for name in ("interval", "day"):
+            demand_numbers(getattr(self, name), f"StochasticVolume {name}")
+        demand_time(self.half_life, "StochasticVolume half_life")
+
     def deviations(self, setting: Setting) -> tuple[Array, Array]:
         """Return s (N, n) and d (n,)."""
         deviation = setting.coefficient(self.interval, "StochasticVolume interval", sign="nonnegative")
@@ -71,6 +80,15 @@ class StochasticVolume:
             whole = shared.mixed_into(whole, shared.day)
         steady = autoregressive(shocks, kept(setting, self.half_life, "StochasticVolume half_life"))
         return np.exp(deviation * steady + daily * whole - 0.5 * (deviation**2 + daily**2))
+
+    def __repr__(self) -> str:
+        """Numbers as they are, tables by their least and their most."""
+        found = {name: _range(getattr(self, name)) for name in ("interval", "day")}
+        if not any(found.values()):
+            return f"StochasticVolume(interval={self.interval!r}, day={self.day!r}, half_life={self.half_life!r})"
+        shown = ", ".join(f"{name} {text or getattr(self, name)}" for name, text in found.items())
+        half_life = f"{self.half_life:.4g}" if isinstance(self.half_life, float) else str(self.half_life)
+        return f"StochasticVolume({shown}, half_life {half_life})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +128,7 @@ class StochasticVolatility:
             if value.ndim or not low <= value <= high:
                 raise DataError(f"StochasticVolatility {name}={short(given)}: {what} is expected")
             object.__setattr__(self, name, float(value))
+        demand_time(self.half_life, "StochasticVolatility half_life")
 
     def shocks(self, setting: Setting, n_paths: int, rng: np.random.Generator) -> Shocks:
         """Draw what is new in every interval, and in the day."""
@@ -153,9 +172,42 @@ def kept(setting: Setting, half_life: Any, what: str) -> Array:
     out = np.zeros(setting.shape[0])
     if half_life is None:
         return out
-    value = setting.grid.duration(half_life)
-    if not value > 0:
-        raise DataError(f"{what}={short(half_life)}: a time > 0 is expected")
+    value = time_above_zero(setting, half_life, what)
     edges = np.asarray(setting.grid.edges)
     out[1:] = np.exp2(-np.diff(0.5 * (edges[1:] + edges[:-1])) / value)
     return out
+
+
+def demand_numbers(value: Any, what: str) -> None:
+    """Demand numbers and no text; labels and signs are judged when the assets are known."""
+    if isinstance(value, str):
+        raise DataError(f"{what}={short(value)}: a number is expected, and no text")
+    _cells(value, what)
+
+
+def demand_time(value: Any, what: str) -> None:
+    """Demand a plain number above 0; text is read on the grid, when it is known."""
+    found = number(value)
+    if found is not None and not found > 0:
+        raise DataError(f"{what}={short(value)}: a time > 0 is expected")
+
+
+def time_above_zero(setting: Setting, value: Any, what: str) -> float:
+    """Return a time in the grid's unit, which must be above 0."""
+    found = setting.grid.duration(value)
+    if not found > 0:
+        raise DataError(f"{what}={short(value)}: a time > 0 is expected")
+    return found
+
+
+def _range(value: Data) -> str:
+    """Least to most of a table; empty for a plain number."""
+    array = _cells(value, "StochasticVolume")
+    if not array.ndim or not array.size:
+        return ""
+    least, most = f"{array.min():.4g}", f"{array.max():.4g}"
+    return least if least == most else f"{least}..{most}"
+
+
+def _cells(value: Data, what: str) -> Array:
+    return numbers(pd.Series(dict(value), dtype=object) if isinstance(value, Mapping) else value, what)

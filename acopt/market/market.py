@@ -78,7 +78,7 @@ class Market:
             raise DataError(f"Market grid: {type(grid).__name__} was given, a TimeGrid is expected")
         self.grid = grid
         self.assets = _price_labels(price)
-        self.prices: Array = by_asset(price, self.assets, what="price", sign="positive")
+        self.prices: Array = _fixed(by_asset(price, self.assets, what="price", sign="positive"))
         if impact is not None and (isinstance(impact, type) or not callable(getattr(impact, "temporary", None))):
             raise DataError(
                 f"Market impact: {short(impact)} was given, an impact model such as LinearImpact(5.0) is expected"
@@ -89,14 +89,14 @@ class Market:
         self._volumes = (
             None
             if volume is None
-            else by_interval_and_asset(volume, grid.labels, self.assets, what="volume", sign="nonnegative")
+            else _fixed(by_interval_and_asset(volume, grid.labels, self.assets, what="volume", sign="nonnegative"))
         )
         if isinstance(spread, Bps):
             spread = spread.of(self.prices, self.assets)
         self._spreads = (
             None
             if spread is None
-            else by_asset(spread, self.assets, what="spread", sign="nonnegative", price_units=True)
+            else _fixed(by_asset(spread, self.assets, what="spread", sign="nonnegative", price_units=True))
         )
         self.covariance = None if covariance is None else as_covariance(covariance)
         if self.covariance is not None:
@@ -227,16 +227,16 @@ class Market:
         pick = self.assets.get_indexer(wanted)
         out = object.__new__(Market)
         out.grid, out.assets, out.impact, out.notes = self.grid, wanted, self.impact, self.notes
-        out.prices, out.covariance = self.prices[pick], self.covariance
-        out._volumes = None if self._volumes is None else self._volumes[:, pick]
-        out._spreads = None if self._spreads is None else self._spreads[pick]
+        out.prices, out.covariance = _fixed(self.prices[pick]), self.covariance
+        out._volumes = None if self._volumes is None else _fixed(self._volumes[:, pick])
+        out._spreads = None if self._spreads is None else _fixed(self._spreads[pick])
         out._positions = pick if self._positions is None else self._positions[pick]
         return out
 
     def with_volumes(self, volumes: Array) -> Market:
         """Return the same market with other expected volumes (N, n), shares, >= 0."""
         out = copy(self)
-        out._volumes = volumes
+        out._volumes = _fixed(volumes)
         out.__dict__.pop("daily_volume", None)
         return out
 
@@ -252,6 +252,13 @@ class Market:
             if present
         ]
         return f"Market({len(self.assets)} assets, {self.grid.periods} intervals; {', '.join(has) or 'prices only'})"
+
+
+def _fixed(values: Array) -> Array:
+    """Return a copy that cannot be written to: policies see it, and all that a market prices goes by it."""
+    out = np.array(values)
+    out.setflags(write=False)
+    return out
 
 
 def _price_labels(price: Data) -> pd.Index:

@@ -176,6 +176,12 @@ class Cost(_Summable):
         """Part of the unweighted value that no schedule can change."""
         return 0.0
 
+    @property
+    def unseen(self) -> bool:
+        """Whether a convex program cannot see it: it states neither `expression` nor `curvature`."""
+        stated = ((getattr(self, name), getattr(Cost, name)) for name in ("expression", "curvature"))
+        return all(getattr(own, "__func__", None) is base for own, base in stated)
+
     def notes(self, setting: Setting) -> list[str]:
         """What is fragile about its data, in sentences: told with an answer, and where there is none."""
         return []

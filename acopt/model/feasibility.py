@@ -53,6 +53,13 @@ def check_capacity(lower: Array, upper: Array, constraints: Sequence[Constraint]
     names = ", ".join(bounding(constraints, setting, slice(None), i))
     if need[i] != 0 and (need[i] > 0) == short:
         possible = abs(limit) if limit * need[i] > 0 else 0.0
+        if setting.past is not None and setting.elapsed:
+            done = np.sign(need[i]) * setting.past[:, i].sum() + 0.0  # and no -0
+            raise InfeasibleError(
+                f"{worst}: done {done:,.0f} and caps of {np.sign(need[i]) * limit - done:,.0f} to come make "
+                f"{possible:,.0f} of {abs(need[i]):,.0f} shares ({names}); allow more per interval, more time, or add "
+                "AllowUnfilled(penalty_bps=...)"
+            )
         raise InfeasibleError(
             f"{worst}: caps sum to {possible:,.0f} of {abs(need[i]):,.0f} shares ({names}); allow more per interval, "
             "more time, or add AllowUnfilled(penalty_bps=...)"

@@ -193,6 +193,12 @@ class ExecutionProblem:
 
     def _run(self, solver: str, tolerance: float, fallback: tuple[str, ...]) -> Schedule:
         state = self._state
+        unseen = [term.cost.name for term in state.terms if term.cost.unseen]
+        if unseen:
+            raise ModelError(
+                f"{unseen[0]} states neither expression nor curvature, so a convex program cannot see it; "
+                "ac.dynamic_program(problem, lot) can, if it has by_stage"
+            )
         with diagnosable(state.setting, state.terms, state.constraints):
             plan = self._solver.solve(state, self._numbers, solver, tolerance, fallback)
         plan.problem = self.copy()

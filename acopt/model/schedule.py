@@ -305,7 +305,7 @@ class Schedule(Frames):
     @property
     def proof(self) -> str:
         """What is proven about it, in words."""
-        return "not optimised" if self.certificate is None else str(self.certificate)
+        return "evaluated, no certificate" if self.certificate is None else str(self.certificate)
 
     def __repr__(self) -> str:
         n, m = self.setting.shape

@@ -420,10 +420,36 @@ class TestTable:
         assert table.index.tolist() == [-100.0 * lots for lots in range(13)]
         assert table.iloc[:, 0].tolist() == [100.0 * lots for lots in range(13)]
 
-    @pytest.mark.parametrize("k", [-1, 5, 1.0, True, "first"])
+    @pytest.mark.parametrize("k", [-1, 5, 1.0])
     def test_another_interval(self, k):
         with pytest.raises(ac.DataError, match=r"trades_at interval=.*: a whole number from 0 to 4 is expected"):
             dynamic_program(problem(), LOT).trades_at(k)
+
+    @pytest.mark.parametrize("time", [True, "first", None])
+    def test_no_time(self, time):
+        with pytest.raises(ac.DataError, match=f"{time!r} is not a time"):
+            dynamic_program(problem(), LOT).trades_at(time)
+
+    def test_by_the_clock(self):
+        grid = ac.TimeGrid.session("2019-02-15", "78min")
+        costs = ac.TemporaryImpact(1e-5) + 1e-6 * ac.TimingRisk()
+        found = dynamic_program(
+            ac.ExecutionProblem(ac.Order(1_200.0), ac.Market(grid, 50.0, covariance=1.0), costs), 100
+        )
+        assert found.trades_at("12:06").equals(found.trades_at(2))
+        assert found.trades_at(grid.labels[4]).equals(found.trades_at(4))
+        with pytest.raises(ac.DataError, match="is not an edge of the grid"):
+            found.trades_at("12:00")
+        with pytest.raises(ac.DataError, match="'16:00' is the end of the grid"):
+            found.trades_at("16:00")
+
+    def test_numbers_and_paths_of_one_asset(self):
+        found = dynamic_program(problem(), LOT)
+        left = np.array([0.0, 300.0, 1_200.0])
+        exact = found.cost_to_go(1, left[:, None])
+        assert np.array_equal(found.cost_to_go(1, left), exact)
+        assert np.array_equal(found.cost_to_go(1, 300.0), exact[1:2])
+        assert found.cost_to_go(0, 1_200) == pytest.approx(found.value)
 
     def test_it_can_be_pickled(self):
         found = dynamic_program(problem(), LOT)

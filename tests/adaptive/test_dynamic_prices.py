@@ -323,12 +323,34 @@ class TestRefused:
         with pytest.raises(ac.ModelError, match="its first 1 intervals are history"):
             later.decide(state_of(question, 0, np.array([[X]])))
 
+    @pytest.mark.parametrize("days", [RevertingDrift(1.3, volatility=0.12, start=0.05), SerialCorrelation(0.3)])
+    def test_days_of_another_kind(self, days):
+        question = problem()
+        found = dynamic_program(question, 1_000, prices=OrnsteinUhlenbeck(2.0, covariance=0.02), nodes=9)
+        said = (
+            rf"policy dynamic program: made for OrnsteinUhlenbeck; the signal of these days is that of "
+            rf"{type(days).__name__}; make the table with the price model of these days \(prices=\)"
+        )
+        with pytest.raises(ac.ModelError, match=said):
+            simulate(found, question.order, SimulatedMarket.of(question, prices=days), 5, 1)
+
+    def test_days_of_its_kind_or_without_signal(self):
+        question = problem()
+        found = dynamic_program(question, 1_000, prices=RevertingDrift(1.3, volatility=0.12))
+        for days in (RevertingDrift(1.3, volatility=0.05), ArithmeticBrownian()):
+            ran = simulate(found, question.order, SimulatedMarket.of(question, prices=days), 5, 1)
+            assert np.isfinite(ran.slippage()).all()
+        asked = state_of(question, 0, np.array([[X]]))
+        assert asked.prices_model == ""
+        assert np.isfinite(found.decide(asked)).all()
+
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
             ((6, np.zeros((1, 1)), np.zeros((1, 1))), "interval=6: a whole number from 0 to 5"),
             ((1.0, np.zeros((1, 1)), np.zeros((1, 1))), r"interval=1\.0"),
-            ((1, np.zeros(3), np.zeros(3)), r"remaining: shape \(3,\) was given, \(paths, 1\)"),
+            ((1, np.zeros((3, 2)), np.zeros(3)), r"remaining: shape \(3, 2\) was given, \(paths, 1\)"),
+            ((1, 0.0, np.zeros(2)), r"signal: shape \(2, 1\) was given, \(1, 1\)"),
             ((1, np.zeros((3, 1))), "signal: it is missing"),
             ((1, np.zeros((3, 1)), np.zeros((2, 1))), r"signal: shape \(2, 1\) was given, \(3, 1\)"),
         ],

@@ -2,6 +2,7 @@
 
 import importlib.util
 import itertools
+import subprocess
 import sys
 
 import builders as b
@@ -226,11 +227,13 @@ def test_a_step_without_an_episode_is_refused():
 
 
 def test_what_is_no_task_is_refused():
-    with pytest.raises(ac.DataError, match=r"500 shares do not divide the 1,200 .* 400 or 600 would do"):
+    with pytest.raises(ac.DataError, match=r"^lots: 500 shares do not divide the 1,200 .* 400 or 600 would do"):
         ExecutionEnv(single(), 500.0)
-    with pytest.raises(ac.DataError, match="lot"):
+    with pytest.raises(ac.DataError, match=r"^lots"):
         ExecutionEnv(single(), -100.0)
-    with pytest.raises(ac.InfeasibleError, match="lots of 300 shares do not fit under Participation"):
+    with pytest.raises(ac.DataError, match=r"^lots: 1e-07 shares make"):
+        ExecutionEnv(single(), 1e-7)
+    with pytest.raises(ac.InfeasibleError, match=r"^the task: .* lots of 300 shares do not fit under Participation"):
         ExecutionEnv(single(12, 5, [ac.Participation(0.05)]), 300.0)
     with pytest.raises(ac.ModelError, match=r"must not depend on the others.*penalty_bps"):
         ExecutionEnv(ac.ExecutionProblem(b.order("both sides"), b.market(), COSTS, [ac.DollarNeutral(0.9)]), LOTS)
@@ -335,3 +338,36 @@ def test_without_gymnasium_the_install_line_is_told(monkeypatch):
     again = importlib.util.spec_from_file_location("environments_again", environments.__file__)
     with pytest.raises(ac.MissingExtraError, match=r"environments need gymnasium: pip install 'acopt\[rl\]'"):
         again.loader.exec_module(importlib.util.module_from_spec(again))
+
+
+NAMES = """
+import sys
+{block}
+import acopt as ac
+environments = {{"ExecutionEnv", "ExecutionVectorEnv", "TacticEnv", "TacticVectorEnv"}}
+shown = set(dir(ac))
+assert set(ac.__all__) <= shown and all(hasattr(ac, name) for name in ac.__all__)
+assert {{"ExecutionTask", "TacticTask", "QLearning", "simulate"}} <= shown
+assert (environments <= shown) is (environments <= set(ac.__all__)) is {there}
+assert not environments & set(ac.__all__) or {there}
+from acopt import *
+assert ("ExecutionEnv" in globals()) is {there}
+assert QLearning is ac.QLearning
+try:
+    ac.ExecutionEnv
+except ac.MissingExtraError as error:
+    assert not {there} and "pip install" in str(error)
+else:
+    assert {there}
+print("done")
+"""
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_all_names_are_those_that_can_be_had(there):
+    code = NAMES.format(block="" if there else "sys.modules['gymnasium'] = None", there=there)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "done\n"

@@ -124,12 +124,78 @@ def test_many_tactics_at_once_are_the_same_as_one_at_a_time(kind):
         mine, theirs = together.step(actions), one_by_one.step(actions)
 
 
+def reach_by_trying(task):
+    """Return trades and what is left, unsigned, of every allowed sequence: (sequences, intervals, n) each."""
+    past = task.setting.elapsed
+    traded = []
+    for choices in itertools.product((0, 1), repeat=task.steps):
+        state, parts, allowed = task.begin(1), [], True
+        for step, choice in enumerate(choices):
+            low, high = task.limits(step, state)
+            allowed = allowed and low[0, 0] <= choice <= high[0, 0]
+            parts.append(task.trades(step, state, np.array([[choice]]))[0])
+            state = task.after(step, state, np.array([[choice]]))
+        if allowed:
+            traded.append(np.concatenate(parts))
+    trades = np.array(traded)
+    assert trades.shape[1] == task.setting.shape[0] - past
+    return np.abs(trades), np.abs(task.setting.left + np.cumsum(trades, axis=1))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_reach_is_that_of_all_sequences(seed):
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(3, 8))
+    grid = ac.TimeGrid(np.concatenate([[0.0], np.cumsum(rng.uniform(0.05, 0.6, n))]))
+    if seed % 3 == 0:
+        grid = ac.TimeGrid.session("2019-02-15", "130min", auctions=True)  # only VWAP trades in the last cross
+        n = grid.periods
+    names = ["A", "B"][: 1 + seed % 2]
+    volume = pd.DataFrame(rng.uniform(1e3, 9e4, (n, len(names))), grid.labels, names)
+    if seed % 4 == 1:
+        volume.iloc[1] = 0.0
+    market = ac.Market(grid, dict.fromkeys(names, 30.0), volume=volume, spread=ac.bps(2.0))
+    shares = pd.Series(rng.uniform(1e3, 1e5, len(names)) * rng.choice([-1.0, 1.0], len(names)), names)
+    order = ac.Order(shares.clip(lower=0.0), (-shares).clip(lower=0.0))
+    problem = ac.ExecutionProblem(order, market, ac.SpreadCost())
+    if seed % 5 == 2:
+        problem = problem.with_history(np.array([-0.1 * shares.to_numpy()]))
+    task = ac.TacticTask(problem, int(rng.integers(1, n - problem.setting.elapsed + 1)))
+    for (least, most), tried in zip(task._reach(), reach_by_trying(task), strict=True):
+        slack = 1e-9 * shares.abs().max()
+        assert least == pytest.approx(tried.min(axis=0), abs=slack, rel=1e-9)
+        assert most == pytest.approx(tried.max(axis=0), abs=slack, rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["sell one", "buy many", "both sides"])
+def test_a_cap_is_refused_where_a_sequence_breaks_it_and_only_there(kind):
+    problem = problem_of(kind)
+    trades, left = reach_by_trying(ac.TacticTask(problem, 3))
+    part = float((trades / problem.market.volumes).max())
+    held, start = float(left[:, 1, 0].max()), float(problem.setting.remaining[0])
+    during = tuple(problem.market.grid.edges[1:3])
+
+    def holding(factor):
+        ends = (-1e6, held * factor) if start > 0 else (-start - held * factor, 1e6)  # from the order to 0, or from 0
+        return ac.HoldingBounds(*ends, assets=["A"], during=during)
+
+    for make in (lambda factor: ac.Participation(part * factor), holding):
+        ac.TacticTask(problem_of(kind, rules=[make(1 + 1e-6)]), 3)
+        with pytest.raises(ac.ModelError, match=f"might bind: {make(1.0).name}; make it soft"):
+            ac.TacticTask(problem_of(kind, rules=[make(1 - 1e-6)]), 3)
+
+
 def test_rules_that_might_bind_are_refused():
-    for rule in (ac.Participation(0.2), ac.NoTrade(during=(0.1, 0.4)), ac.HoldingBounds(-1e6, 8_000.0)):
-        with pytest.raises(ac.ModelError, match=rf"might bind: {rule.name}; make it soft"):
-            TacticEnv(problem_of("sell one", rules=[rule]), 2)
-    with pytest.raises(ac.ModelError, match="might bind: DollarNeutral"):
-        TacticEnv(problem_of(rules=[ac.DollarNeutral(0.9)]), 2)
+    wide = ac.Participation(0.9, name="wide")
+    for rule in (ac.Participation(0.05), ac.NoTrade(during=(0.1, 0.4)), ac.HoldingBounds(-1e6, 7_000.0)):
+        for rules in ([rule], [ac.Monotone(), wide, rule]):
+            with pytest.raises(ac.ModelError, match=rf"might bind: {rule.name}; make it soft"):
+                TacticEnv(problem_of("sell one", rules=rules), 2)
+    both = [ac.Participation(0.05), wide, ac.HoldingBounds(-1e6, 7_000.0)]
+    with pytest.raises(ac.ModelError, match="might bind: Participation, HoldingBounds; make"):
+        TacticEnv(problem_of("sell one", rules=both), 2)
+    with pytest.raises(ac.ModelError, match="might bind: DollarNeutral; make"):
+        TacticEnv(problem_of(rules=[wide, ac.DollarNeutral(0.9)]), 2)
     soft = problem_of(rules=[ac.Monotone(), ac.Participation(0.02, penalty_bps=20.0)])
     total, _ = episode(TacticEnv(soft, 2), (0, 1))
     plan = soft.evaluate(by_hand(soft, [range(3), range(3, 5)], (0, 1)))

@@ -280,15 +280,24 @@ def test_another_grid_or_basket_is_refused():
         simulated(policy, basket(), ArithmeticBrownian())
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), [1.0, -2.0], "fast"])
 def test_reversion_that_is_not_positive_is_refused(rate):
     for prices in (OrnsteinUhlenbeck, RevertingDrift):
-        with pytest.raises(DataError, match="rate is"):
+        with pytest.raises(DataError, match=f"{prices.__name__} rate( is|='fast': a number is)"):
             prices(rate)
 
 
 def test_names_and_words():
-    policy = RiccatiPolicy(stock(), name="feedback")
+    policy_problem = stock()
+    policy = RiccatiPolicy(policy_problem, name="feedback")
     assert Clipped(policy, 0.2).name == "feedback, clipped"
     assert repr(policy) == "RiccatiPolicy('feedback')"
+    ruled = ac.ExecutionProblem(
+        policy_problem.order,
+        policy_problem.market,
+        policy_problem.objective,
+        [ac.Participation(0.2), ac.Complete(), ac.Monotone()],
+    )
+    assert repr(RiccatiPolicy(ruled)) == "RiccatiPolicy('RiccatiPolicy', ignores Participation, Monotone)"
+    assert RiccatiPolicy(ruled).ignored == ("Participation", "Monotone")
     assert repr(Clipped(policy, 0.2)) == "Clipped(RiccatiPolicy('feedback'), Participation)"

@@ -80,6 +80,21 @@ class TestPlans:
 
 
 class TestWhatIsNoPlan:
+    def test_a_policy(self):
+        table = ac.dynamic_program(
+            ac.ExecutionProblem(ac.Order(400.0), ac.Market(simulated.DAY, 50.0), ac.TemporaryImpact(1e-6)), 100
+        )
+        with pytest.raises(ac.DataError) as error:
+            StaticPolicy(table)
+        assert str(error.value) == (
+            f"StaticPolicy: {table!r} is a policy and no plan; give its .schedule, or simulate the policy itself"
+        )
+        with pytest.raises(ac.DataError) as error:
+            StaticPolicy(StaticPolicy("twap"))
+        assert str(error.value) == (
+            "StaticPolicy: StaticPolicy('twap') is a policy and no plan; simulate the policy itself"
+        )
+
     @pytest.mark.parametrize(
         ("plan", "shown"),
         [

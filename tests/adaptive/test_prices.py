@@ -222,6 +222,42 @@ class TestOrnsteinUhlenbeck:
         assert str(error.value) == f"{model.__name__} rate is {rate:g}; a number > 0 is expected"
 
     @pytest.mark.parametrize("model", [OrnsteinUhlenbeck, RevertingDrift])
+    def test_a_half_life_instead(self, model):
+        setting = simulated.setting_of("both sides", simulated.CROSSES)
+        unit = setting.grid.duration("90min")
+        stated, by_text, by_number = model(np.log(2.0) / unit), model(half_life="90min"), model(half_life=unit)
+        for other in (by_text, by_number):
+            np.testing.assert_allclose(other.rates(setting), np.log(2.0) / unit, rtol=EXACT)
+            np.testing.assert_allclose(
+                other.draw(setting, 4, rng()).changes, stated.draw(setting, 4, rng()).changes, rtol=1e-9, atol=EXACT
+            )
+        signal = np.ones((1, 3))
+        ahead = by_text.expected(setting, 0, np.zeros((1, 1, 3)), signal)
+        np.testing.assert_allclose(
+            ahead, stated.expected(setting, 0, np.zeros((1, 1, 3)), signal), rtol=1e-9, atol=EXACT
+        )
+
+    @pytest.mark.parametrize("model", [OrnsteinUhlenbeck, RevertingDrift])
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({}, "{}: give either rate= or half_life= (a time, such as '90min')"),
+            ({"rate": 1.0, "half_life": 1.0}, "{}: give either rate= or half_life= (a time, such as '90min')"),
+            ({"half_life": 0}, "{} half_life=0: a time > 0 is expected"),
+            ({"half_life": -0.5}, "{} half_life=-0.5: a time > 0 is expected"),
+        ],
+    )
+    def test_no_rate_or_two(self, model, arguments, message):
+        with pytest.raises(ac.DataError) as error:
+            model(**arguments)
+        assert str(error.value) == message.format(model.__name__)
+
+    @pytest.mark.parametrize("model", [OrnsteinUhlenbeck, RevertingDrift])
+    def test_a_half_life_of_nothing_on_the_clock(self, model):
+        with pytest.raises(ac.DataError, match=f"^{model.__name__} half_life='0min': a time > 0 is expected"):
+            model(half_life="0min").rates(simulated.setting_of("both sides", simulated.CROSSES))
+
+    @pytest.mark.parametrize("model", [OrnsteinUhlenbeck, RevertingDrift])
     def test_a_labelled_rate_that_is_not_positive(self, model):
         setting = simulated.setting_of("both sides")
         with pytest.raises(ac.DataError) as error:

@@ -345,14 +345,71 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, capsys):
     for name, content in arrays.items():
         np.savez(tmp_path / name, **content)
         (tmp_path / f"{name}.npz").rename(tmp_path / name)
-    for name in [*bad, *arrays, "not there"]:
-        with pytest.raises(ac.DataError, match=name):
+    for name in [*bad, *arrays]:
+        with pytest.raises(ac.DataError, match=name) as error:
             QLearning.load(tmp_path / name, env)
+        assert "pickle" not in str(error.value).replace(str(tmp_path / name), "")
+    for name in [*bad, "objects", "missing", "words"]:
+        with pytest.raises(
+            ac.DataError, match=r"no table of a QLearning; one that learner\.save\(path\) wrote is expected$"
+        ):
+            QLearning.load(tmp_path / name, env)
+    with pytest.raises(ac.DataError, match=r"not there: there is no such file$"):
+        QLearning.load(tmp_path / "not there", env)
+    with pytest.raises(ac.DataError, match=r"the file cannot be read \(.+\)$"):
+        QLearning.load(tmp_path, env)
+    for nothing in (None, 3, "a\0b"):
+        with pytest.raises(ac.DataError, match=r"the file cannot be read \(it is no path\)$"):
+            QLearning.load(nothing, env)
     with pytest.raises(ac.DataError, match=r"values of shape \(1, 857, 143\) and type float64 were found"):
         QLearning.load(tmp_path / "shape", env)
     assert capsys.readouterr().out == ""
     with pytest.raises(ac.DataError, match="cannot be written"):
         learner.save(tmp_path / "no folder" / "table.npz")
+
+
+def test_a_damaged_file_never_says_more_than_that(tmp_path):
+    task = ExecutionTask(single(), 100.0)
+    QLearning(task).train(100).save(tmp_path / "table.npz")
+    whole, rng = (tmp_path / "table.npz").read_bytes(), np.random.default_rng(0)
+    refused = 0
+    for _ in range(150):
+        raw = bytearray(whole)
+        start, stop = sorted(rng.integers(len(raw), size=2))
+        raw[start : min(stop, start + 40)] = rng.bytes(min(int(stop - start), 40))
+        (tmp_path / "damaged.npz").write_bytes(bytes(raw))
+        try:
+            QLearning.load(tmp_path / "damaged.npz", task)
+        except ac.DataError:
+            refused += 1
+    assert refused > 100  # some bytes of a zip file mean nothing
+
+
+def test_a_gap_is_to_a_schedule_of_the_same_problem():
+    problem = basket()
+    learner = QLearning(ExecutionTask(problem, BOTH), 1).train(2_000)
+    best = dynamic_program(problem, BOTH)
+    assert learner.gap(best) == learner.gap(best.schedule) == learner.gap(best.schedule.objective)
+    assert learner.gap(problem.solve()) == learner.gap(problem.solve().objective) > 0
+    assert learner.gap(basket().solve()) == pytest.approx(learner.gap(problem.solve()))  # declared again
+    other = dynamic_program(basket(aversion=5e-6), BOTH)
+    for wrong in (other, other.schedule):
+        with pytest.raises(
+            ac.DataError, match=r"'dynamic program' is a schedule of another problem \(it costs .* here\)"
+        ):
+            learner.gap(wrong)
+    with pytest.raises(ac.DataError, match=r"another problem \(another order\)"):
+        learner.gap(basket(shares=(12_000.0, 6_000.0)).solve())
+    with pytest.raises(ac.DataError, match=r"another problem \(another order\)"):
+        learner.gap(single().solve())
+    with pytest.raises(ac.DataError, match=r"another problem \(another grid\)"):
+        learner.gap(basket(periods=5).solve())
+    past = np.array([[-1_000.0, 500.0]])
+    later = problem.with_history(past)
+    learner = QLearning(ExecutionTask(later, BOTH), 1).train(2_000)
+    assert learner.gap(later.solve()) == learner.gap(later.solve().objective)
+    with pytest.raises(ac.DataError, match=r"another problem \(another history\)"):
+        learner.gap(problem.solve())
 
 
 def test_a_problem_without_a_hash_cannot_be_saved(tmp_path):
@@ -422,8 +479,11 @@ def test_numbers_that_make_no_sense_are_refused():
         _ = learner.schedule
     with pytest.raises(ac.DataError, match="gap optimum=nan"):
         learner.train(10).gap(np.nan)
-    with pytest.raises(ac.DataError, match="an ExecutionEnv or a TacticEnv is expected"):
-        QLearning(single())
+    for bad in (single(), None, ExecutionTask):
+        with pytest.raises(
+            ac.DataError, match=r"ac\.ExecutionTask\(problem, lots\), ac\.TacticTask\(problem, decisions\) or an"
+        ):
+            QLearning(bad)
 
 
 def test_exploration_fades_and_a_bar_shows_how_far_it_is(capsys):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,7 @@ from acopt.adaptive.prices import ArithmeticBrownian, OrnsteinUhlenbeck, Reverti
 from acopt.adaptive.receding_horizon import RecedingHorizon
 from acopt.adaptive.recorded import RecordedPrices
 from acopt.adaptive.simulation import SimulatedMarket, simulate
+from acopt.adaptive.volumes import StochasticVolume
 from acopt.errors import DataError, InfeasibleError, ModelError
 from acopt.model.declaration import BOUNDS
 
@@ -337,10 +340,16 @@ def test_the_volumes_that_came_are_those_of_the_past():
 def test_a_rest_that_does_not_fit_is_refused():
     problem = u_shaped()
     policy = RecedingHorizon(problem, volumes=volumes_of(0.2), name="shrinking")
-    with pytest.raises(InfeasibleError, match=r"caps sum to .* of 100,000 shares \(Participation\)") as caught:
+    said = r"asset: done [\d,]+ and caps of [\d,]+ to come make [\d,]+ of 100,000 shares \(Participation\); allow more"
+    with pytest.raises(InfeasibleError, match=said) as caught:
         simulated(policy, problem, LAWS["price"], 3)
     note = next(note for note in caught.value.__notes__ if note.startswith("policy shrinking"))
-    assert note.startswith("policy shrinking, interval 0.25: left to trade are asset -")
+    assert re.match(r"policy shrinking, interval 0\.25, path \d of this block.*: left to trade are asset -", note)
+    done, ahead, most = (
+        float(n.replace(",", "")) for n in re.findall(r" ([\d,]+) (?:and|to|of)", str(caught.value))[:3]
+    )
+    assert done + ahead == pytest.approx(most, abs=2.0)
+    assert float(note.rpartition("asset -")[2].replace(",", "")) == pytest.approx(1e5 - done, abs=2.0)
     assert "Participation" in str(caught.value.diagnosis)
     soft = ac.ExecutionProblem(
         problem.order, problem.market, problem.objective, [ac.Participation(0.12, penalty_bps=50)]
@@ -373,6 +382,8 @@ def test_refusals():
         RecedingHorizon(problem.market)
     with pytest.raises(DataError, match=r"volumes: 0\.5 was given, a function of the state"):
         RecedingHorizon(problem, volumes=0.5)
+    with pytest.raises(DataError, match=r"a function of the state is expected; ac\.VolumeForecast\(\.\.\.\) makes one"):
+        RecedingHorizon(problem, volumes=StochasticVolume(0.3))
     with pytest.raises(ModelError, match="RecedingHorizon: TimingRisk has no weight"):
         RecedingHorizon(ac.ExecutionProblem(problem.order, problem.market, ac.TemporaryImpact() + ac.TimingRisk()))
     with pytest.raises(ModelError, match="first 1 intervals of the problem are history"):

@@ -286,7 +286,7 @@ def test_days_that_do_not_fit_the_market():
     grid = ac.TimeGrid.session(DAY, "30min")
     recorded = RecordedPrices.from_bars(BARS, grid)
     policy = StaticPolicy("twap")
-    with pytest.raises(ac.DataError, match="has 1 days"):
+    with pytest.raises(ac.DataError, match=r"has 1 day; from_bars\(bars, grids\) takes one grid for each day$"):
         simulate(policy, order(), SimulatedMarket(free(grid), prices=recorded), 2, 0)
     coarse = ac.TimeGrid.session(DAY, "130min")
     with pytest.raises(ac.DataError, match=r"\(14, 6\) prices a day were given, \(4, 3\) are expected"):

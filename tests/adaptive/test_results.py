@@ -9,6 +9,7 @@ from simulated import Decides
 
 import acopt as ac
 from acopt.adaptive.policies import StaticPolicy
+from acopt.adaptive.recorded import RecordedPrices
 from acopt.adaptive.results import SimulationResult
 from acopt.adaptive.simulation import SimulatedMarket, compare_policies, simulate
 from acopt.adaptive.volumes import StochasticVolume
@@ -30,6 +31,7 @@ def result(costs=COSTS, *, gross=1e4, seed=1, moves=None, **changes):
         "impact": impact,
         "price_gains": {"arrival": impact - costs, "twap": impact - 2.0 * costs},
         "moves": np.arange(len(costs)) if moves is None else moves,
+        "traded": np.zeros(len(costs)),
         "average_trades": pd.DataFrame([[1.0]]),
         "unavailable": {"vwap": "no volume", "close": "no trading"},
     }
@@ -103,8 +105,9 @@ class TestStatistics:
             result().quantile(0.5, "vwap")
 
     def test_in_words(self):
-        assert result().summary().splitlines() == [
+        assert result(charged="SpreadCost()").summary().splitlines() == [
             "mine: 10 simulated days, seed 1; slippage in bps",
+            "  charged SpreadCost()",
             "  against arrival mean 1.550 (standard error 1.438), std 4.549, 95% of days below 7.200, "
             "mean of the worst 5% 9.000",
             "  against twap    mean 3.100 (standard error 2.877), std 9.098, 95% of days below 14.400, "
@@ -113,6 +116,29 @@ class TestStatistics:
             "  against close   no price: no trading",
         ]
         assert repr(result()) == "SimulationResult('mine': 10 days of seed 1, cost 1.55 +- 1.4 bps, risk 4.549 bps)"
+
+    def test_one_day_in_words(self):
+        one = result(np.array([2.0]))
+        assert one.summary().splitlines() == [
+            "mine: 1 simulated day, seed 1; slippage in bps",
+            "  against arrival 2.000",
+            "  against twap    4.000",
+            "  against vwap    no price: no volume",
+            "  against close   no price: no trading",
+        ]
+        assert repr(one) == "SimulationResult('mine': 1 day of seed 1, cost 2 bps)"
+        assert result(recorded=True).summary().startswith("mine: 10 recorded days, seed 1")
+
+    def test_what_was_charged(self):
+        order, market = builders.order("sell one"), builders.market(simulated.DAY)
+        costs = 2 * ac.TemporaryImpact() + ac.SpreadCost()
+        ran = simulate(StaticPolicy("twap"), order, SimulatedMarket(market, costs=costs), 3, 1)
+        assert ran.charged == "2 * TemporaryImpact() + SpreadCost()"
+        assert not ran.recorded
+        nothing = simulate(StaticPolicy("twap"), order, SimulatedMarket(market, costs=ac.Objective(())), 3, 1)
+        assert nothing.charged == "nothing"
+        day = RecordedPrices(50.0 + np.arange(14.0)[:, None])
+        assert simulate(StaticPolicy("twap"), order, SimulatedMarket(market, prices=day), 1, 1).recorded
 
 
 class TestPaired:
@@ -153,6 +179,17 @@ class TestPaired:
         with pytest.raises(ac.DataError, match="not simulated on the same days"):
             first.against(simulate(StaticPolicy("twap"), order, builders.market(builders.grid()), 3_000, 1))
 
+    def test_days_of_other_volumes_are_other_days(self):
+        order, market = builders.order("sell many"), builders.market(simulated.DAY)
+        calm, wild = (
+            simulate(StaticPolicy("twap"), order, SimulatedMarket(market, volume=ac.StochasticVolume(s)), 200, 1)
+            for s in (0.3, 0.9)
+        )
+        np.testing.assert_array_equal(calm.moves, wild.moves)
+        assert calm.against(calm).difference == 0.0
+        with pytest.raises(ac.DataError, match="not simulated on the same days"):
+            wild.against(calm)
+
 
 class TestAverageTrades:
     def test_they_are_the_mean_over_days(self):
@@ -185,6 +222,9 @@ class TestComparePolicies:
         table = compare_policies(POLICIES, order, MARKET, 500, 4, against=against)
         assert list(table.index) == list(POLICIES)
         assert table.index.name == "policy"
+        assert table.columns.name == f"against {against}"
+        charged = simulate(POLICIES["by the clock"], order, MARKET, 500, 4).charged
+        assert table.attrs == {"against": against, "n_paths": 500, "seed": 4, "charged": charged}
         results = [simulate(p, order, MARKET, 500, 4) for p in POLICIES.values()]
         for one, (_, row) in zip(results, table.iterrows(), strict=True):
             paired = one.against(results[0], against)

@@ -279,6 +279,58 @@ class TestCostsOfAMarket:
             SimulatedMarket(builders.market(simulated.DAY, volume=None), volume=StochasticVolume())
 
 
+class TestTheMarketOfAProblem:
+    MARKET = builders.market(simulated.DAY)
+    COSTS = (
+        2 * ac.TemporaryImpact()
+        + ac.SpreadCost()
+        + 1e-6 * ac.TimingRisk()
+        + 3 * ac.Alpha({"A": 0.01, "B": -0.02, "C": 0.0})
+    )
+
+    def test_its_money_is_charged_with_weights(self):
+        order, rule = builders.order("both sides"), ac.Participation(0.05, penalty_bps=30)
+        problem = ac.ExecutionProblem(order, self.MARKET, self.COSTS, [rule])
+        stated = SimulatedMarket(self.MARKET, costs=2 * ac.TemporaryImpact() + ac.SpreadCost())
+        found = SimulatedMarket.of(problem)
+        assert found.market is problem.market
+        assert repr(found.objective()) == repr(stated.objective())
+        one, two = (simulate(StaticPolicy("twap"), order, market, 20, 1) for market in (found, stated))
+        np.testing.assert_array_equal(one.impact, two.impact)
+        assert one.charged == "2 * TemporaryImpact() + SpreadCost()"
+
+    def test_its_impact_is_that_of_the_plan(self):
+        problem = ac.ExecutionProblem(builders.order("both sides"), self.MARKET, self.COSTS)
+        plan = problem.solve()
+        values = plan.term_values
+        charged = 2 * values["TemporaryImpact"] + values["SpreadCost"]
+        ran = simulate(StaticPolicy(plan), problem.order, SimulatedMarket.of(problem), 3, 1)
+        np.testing.assert_allclose(ran.impact, charged, rtol=1e-9)
+
+    def test_how_its_days_are_drawn(self):
+        problem = ac.ExecutionProblem(builders.order("both sides"), self.MARKET, self.COSTS)
+        models = {
+            "prices": OrnsteinUhlenbeck(2.0),
+            "volume": StochasticVolume(0.2),
+            "volatility": StochasticVolatility(0.1),
+        }
+        found = SimulatedMarket.of(problem, **models)
+        assert {name: getattr(found, name) for name in models} == models
+        plain = SimulatedMarket.of(problem)
+        assert isinstance(plain.prices, ArithmeticBrownian)
+        assert plain.volume is plain.volatility is None
+
+    def test_a_problem_without_money(self):
+        problem = ac.ExecutionProblem(builders.order("both sides"), self.MARKET, 1e-6 * ac.TimingRisk())
+        ran = simulate(StaticPolicy("twap"), problem.order, SimulatedMarket.of(problem), 3, 1)
+        assert ran.charged == "nothing"
+        assert not ran.impact.any()
+
+    def test_no_problem(self):
+        with pytest.raises(ac.DataError, match=r"^SimulatedMarket\.of problem: Market was given, an ExecutionProblem"):
+            SimulatedMarket.of(self.MARKET)
+
+
 class TestVwapHedge:
     def test_following_the_volume_that_came_leaves_only_impact_on_every_path(self):
         order = builders.order("both sides")
@@ -594,6 +646,7 @@ class TestWhatAPolicyIsGiven:
 
         def decide(state):
             k = state.interval
+            assert state.prices_model == type(self.MARKET.prices).__name__
             future = [days.changes[:, k:], days.signal[:, k + 1 :], days.volumes[:, k:], prices[:, k:]]
             for array in reachable(state):
                 looked.append(array.size)
@@ -825,11 +878,16 @@ class TestArguments:
             ({"seed": None}, "simulate seed=None: a whole number from 0 to 9,223,372,036,854,775,807 is expected"),
             ({"order": {"A": 3}}, "simulate order: dict was given, an Order is expected"),
             ({"market": 3}, "SimulatedMarket market: int was given, a Market is expected"),
-            ({"policy": "twap"}, "simulate policy: 'twap' was given, an object with decide(state) is expected"),
+            (
+                {"policy": "twap"},
+                "simulate policy: 'twap' was given, an object with decide(state) is expected; ac.StaticPolicy(...) "
+                "makes one of a schedule, a benchmark, 'twap' or 'vwap'",
+            ),
+            ({"policy": 3}, "simulate policy: 3 was given, an object with decide(state) is expected"),
             (
                 {"policy": StaticPolicy},
                 "simulate policy: <class 'acopt.adaptive.policies.StaticPolicy'> was given, an object with "
-                "decide(state) is expected",
+                "decide(state) is expected; write StaticPolicy(...)",
             ),
         ],
     )

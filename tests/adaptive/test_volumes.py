@@ -66,7 +66,7 @@ class TestVolume:
             ({"interval": np.nan}, "StochasticVolume interval is nan for A at 0.0; a number >= 0 is expected"),
             ({"day": {"A": 0.1, "B": -2, "C": 0}}, "StochasticVolume day is -2 for B; a number >= 0 is expected"),
             ({"half_life": 0.0}, "StochasticVolume half_life=0.0: a time > 0 is expected"),
-            ({"half_life": -1.0}, "a length of time of -1.0; a finite number of at least 0 is accepted"),
+            ({"half_life": "0min"}, "StochasticVolume half_life='0min': a time > 0 is expected"),
         ],
     )
     def test_bad_numbers(self, arguments, message):
@@ -74,6 +74,35 @@ class TestVolume:
         with pytest.raises(ac.DataError) as error:
             StochasticVolume(**arguments).factors(setting, 2, rng())
         assert str(error.value) == message
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"interval": "0.5"}, "StochasticVolume interval='0.5': a number is expected, and no text"),
+            ({"day": "0.5"}, "StochasticVolume day='0.5': a number is expected, and no text"),
+            ({"day": {"A": "x"}}, "StochasticVolume day: "),
+            ({"day": ["a", "b"]}, "StochasticVolume day: ['a', 'b'] is not a number"),
+            ({"half_life": 0.0}, "StochasticVolume half_life=0.0: a time > 0 is expected"),
+            ({"half_life": -1.0}, "StochasticVolume half_life=-1.0: a time > 0 is expected"),
+            ({"half_life": float("nan")}, "StochasticVolume half_life=nan: a time > 0 is expected"),
+        ],
+    )
+    def test_bad_at_once(self, arguments, message):
+        with pytest.raises(ac.DataError) as error:
+            StochasticVolume(**arguments)
+        assert str(error.value).startswith(message)
+
+    def test_in_words(self):
+        assert repr(StochasticVolume()) == "StochasticVolume(interval=0.3, day=0.0, half_life=None)"
+        by_asset = pd.Series([0.2149, 0.21, 0.22], ["A", "B", "C"])
+        fitted = StochasticVolume(by_asset, day={"A": 0.19, "B": 0.22, "C": 0.2}, half_life=0.123456)
+        assert repr(fitted) == "StochasticVolume(interval 0.21..0.22, day 0.19..0.22, half_life 0.1235)"
+        assert repr(StochasticVolume(by_asset[:1], day={"A": 0.1})) == (
+            "StochasticVolume(interval 0.2149, day 0.1, half_life None)"
+        )
+        assert repr(StochasticVolume(by_asset, half_life="30min")) == (
+            "StochasticVolume(interval 0.21..0.22, day 0.0, half_life 30min)"
+        )
 
 
 class TestVolatility:
@@ -127,10 +156,8 @@ class TestVolatility:
         assert str(error.value) == message
 
     def test_a_half_life_that_is_not_positive(self):
-        setting = simulated.setting_of()
-        model = StochasticVolatility(half_life=0)
         with pytest.raises(ac.DataError) as error:
-            model.scale(setting, model.shocks(setting, 2, rng()))
+            StochasticVolatility(half_life=0)
         assert str(error.value) == "StochasticVolatility half_life=0: a time > 0 is expected"
 
 

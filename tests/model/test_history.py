@@ -100,8 +100,20 @@ def test_an_update_keeps_the_history():
 
 def test_what_no_rest_can_finish_is_said():
     asked = problem("sell one", rules=[ac.Participation(0.06)])
-    with pytest.raises(InfeasibleError, match=r"A: caps sum to .* of 9,000 shares"):
+    with pytest.raises(InfeasibleError, match=r"A: done 0 and caps of ([\d,]+) to come make \1 of 9,000 shares"):
         asked.with_history(np.zeros((4, 1)))
+
+
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_what_is_done_is_told_apart_from_caps_to_come(side):
+    market = ac.Market(ac.TimeGrid.uniform(1.0, 5), 50.0, volume=10_000.0)
+    asked = ac.ExecutionProblem(ac.Order(side * 9_000.0), market, ac.TemporaryImpact(1e-6), [ac.Participation(0.2)])
+    said = r"^asset: done 3,500 and caps of 4,000 to come make 7,500 of 9,000 shares \(Participation\); allow more"
+    with pytest.raises(InfeasibleError, match=said):
+        asked.with_history(-side * np.array([[2_000.0], [1_000.0], [500.0]]))
+    said = r"^asset: done -1,000 and caps of 8,000 to come make 7,000 of 9,000 shares"
+    with pytest.raises(InfeasibleError, match=said):
+        asked.with_history(side * np.array([[1_000.0]]))
 
 
 def test_shares_executed_without_a_market_are_refused():

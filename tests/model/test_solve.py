@@ -575,3 +575,65 @@ def test_the_objective_of_a_problem_can_be_given_back():
     first.update(weights={"Unfilled": 2.0})
     again = ac.ExecutionProblem(first.order, first.market, first.objective, first.constraints)
     assert again.solve().objective == pytest.approx(first.solve().objective, rel=1e-12)
+
+
+class Fee(ac.Cost):
+    """A hundredth of a dollar a share, for those who ask for values or stages."""
+
+    def values(self, path):
+        return 0.01 * np.abs(path.trades)
+
+    def by_stage(self, setting):
+        return ac.StageCost(trade=lambda k, u: 0.01 * np.abs(u).sum(axis=-1))
+
+
+class ShownFee(Fee):
+    """The same, for a convex program too."""
+
+    def parameters(self, setting, weight):
+        return {"rate": np.asarray(0.01 * weight)}
+
+    def expression(self, path, data):
+        return cp.norm1(data["rate"] * path.trades)
+
+
+@pytest.mark.parametrize("weight", [1.0, 3.0])
+def test_a_cost_that_a_convex_program_cannot_see_is_refused_when_it_is_solved(weight):
+    def problem(fee):
+        market = builders.market("even")
+        costs = ac.TemporaryImpact() + 1e-6 * ac.TimingRisk() + weight * fee
+        return ac.ExecutionProblem(builders.order("sell one"), market, costs, [ac.Monotone()])
+
+    told = r"Fee states neither expression nor curvature, so a convex program cannot see it; ac.dynamic_program\("
+    blind, seen = problem(Fee()), problem(ShownFee())
+    policy = ac.RecedingHorizon(blind)
+    for run in (
+        blind.solve,
+        lambda: blind.solve(cross_check=True),
+        lambda: blind.solve_at("TimingRisk", 1e-5),
+        lambda: blind.frontier(points=3),
+        lambda: ac.simulate(policy, blind.order, blind.market, n_paths=2, seed=0),
+        blind.with_history(np.array([[-1_000.0]])).solve,
+    ):
+        with pytest.raises(ac.ModelError, match=told):
+            run()
+    # What goes by values and stages goes on.
+    assert ac.twap(blind).term_values["Fee"] == pytest.approx(90.0)
+    lots = ac.dynamic_program(blind, 500.0)
+    assert lots.value == pytest.approx(ac.dynamic_program(seen, 500.0).value, rel=1e-12)
+    assert seen.solve().objective <= lots.value
+    assert ac.QLearning(ac.ExecutionTask(blind, 500.0)).train(100).gap(lots) >= 0
+
+
+def test_a_cost_of_curvature_alone_is_seen():
+    class Square(ac.Cost):
+        """1e-5 u^2, which is all in its curvature."""
+
+        def curvature(self, setting):
+            return np.full(setting.shape, 1e-5)
+
+        def values(self, path):
+            return 1e-5 * path.trades**2
+
+    plan = ac.ExecutionProblem(builders.order("sell one"), builders.market("even", ["A"]), Square()).solve()
+    assert plan.objective == pytest.approx(1e-5 * 9_000.0**2 / 5)
