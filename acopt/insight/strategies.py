@@ -320,7 +320,7 @@ def _schedule(problem: ExecutionProblem, plan: Any, name: str | None) -> Schedul
         if plan not in NAMED:
             raise DataError(f"compare: no plan is called {plan!r}; accepted are {_accepted()}")
         plan = NAMED[plan](problem)
-    elif callable(plan):
+    elif callable(plan) and not isinstance(plan, type):
         own = getattr(plan, "__name__", None)
         plan = plan(problem)
         if not isinstance(plan, Schedule):

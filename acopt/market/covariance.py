@@ -218,8 +218,9 @@ class FactorModel:
             raise DataError("FactorModel.from_returns: loadings must be a DataFrame asset x factor")
         p = by_asset(price, loadings.index, what="price", sign="positive")
         d = by_asset(specific_variance, loadings.index, what="specific variance", sign="nonnegative")
+        own = numbers(loadings, "loadings") * p[:, None]
         return cls(
-            loadings.mul(p, axis=0),
+            pd.DataFrame(own, loadings.index, loadings.columns),
             _factors(factor_covariance, loadings.columns) / days,
             pd.Series(d * p**2 / days, index=loadings.index),
             scale=scale,

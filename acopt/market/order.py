@@ -97,7 +97,7 @@ class Order:
                 raise DataError(f"Order.from_frame {what}={short(given)}: the name of a column is expected")
         name = "orders" if isinstance(source, pd.DataFrame) else str(source)
         frame = source if isinstance(source, pd.DataFrame) else read_csv(Path(source))
-        column = notional or quantity
+        column = quantity if notional is None else notional
         if column is None:
             raise DataError("Order.from_frame: name the column of quantity= or of notional=")
         for needed in (symbol, side, column):

@@ -420,6 +420,7 @@ def test_a_zero_order_trades_nothing() -> None:
     [
         (["vwp"], r"no plan is called 'vwp'; accepted are 'twap', 'vwap', 'immediate', 'almgren_chriss', a strategy"),
         ([3.5], r"a plan is of type float; accepted are 'twap'"),
+        (float, r"a plan is of type type; accepted are 'twap'"),
         ([("mine", 7)], r"mine is of type int"),
         ([("mine",)], r"\('mine',\) is not a plan; as a tuple, a pair \(name, plan\) is expected"),
         ([lambda problem: 3], r"a plan is of type int"),

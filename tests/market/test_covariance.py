@@ -267,6 +267,16 @@ class TestFactorModel:
         with pytest.raises(DataError, match=words):
             ac.FactorModel(loadings, factor, specific).on(GRID, ASSETS)
 
+    def test_numbers_of_any_dtype_are_numbers(self):
+        loadings = pd.DataFrame({"m": [1.0, 1.1], "s": [0.5, -0.5]}, ["A", "B"])
+        price, grid = pd.Series({"A": 10.0, "B": 20.0}), ac.TimeGrid.uniform(1.0, 2)
+        made = [
+            ac.FactorModel.from_returns(each, np.eye(2) * 1e-4, 1e-4, price).on(grid, price.index)
+            for each in (loadings, loadings.astype("category"))
+        ]
+        x = np.ones((2, 2))
+        np.testing.assert_array_equal(made[0].apply(x), made[1].apply(x))
+
     def test_from_returns_wants_labels(self):
         with pytest.raises(DataError, match="loadings must be a DataFrame"):
             ac.FactorModel.from_returns(LOADINGS.to_numpy(), FACTOR, SPECIFIC, 1.0)

@@ -225,3 +225,10 @@ def test_rows_of_one_symbol_add_up_and_are_of_one_side():
     assert Order.from_frame(rows) == Order.sell({"A": 120.0}) + Order.buy({"B": 5.0})
     with pytest.raises(DataError, match="row 2, side: A is bought and sold in one list"):
         Order.from_frame(rows.assign(side=["sell", "buy", "buy"]))
+
+
+@pytest.mark.parametrize("notional", [pd.NA, "", "value"])
+def test_a_column_that_is_not_there_is_named(notional):
+    frame = pd.DataFrame({"symbol": ["A"], "side": ["sell"], "quantity": [5.0]})
+    with pytest.raises(DataError, match="orders: no column"):
+        Order.from_frame(frame, notional=notional)
