@@ -114,7 +114,10 @@ def checked_mask(mask: ArrayLike | None, periods: int, what: str) -> NDArray[np.
     """Return a mask of shape (N,), False everywhere by default."""
     if mask is None:
         return frozen(np.zeros(periods, dtype=bool))
-    out = np.array(mask)
+    try:
+        out = np.array(mask)
+    except ValueError:  # rows of different lengths
+        out = np.array(mask, dtype=object)
     if out.dtype != bool or out.shape != (periods,):
         raise DataError(
             f"TimeGrid: {what} of type {out.dtype}, shape {out.shape}; bool of shape ({periods},) is accepted"

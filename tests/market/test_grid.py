@@ -116,6 +116,10 @@ class TestConstruction:
             (lambda: TimeGrid([False, True]), "type bool"),
             (lambda: TimeGrid([0, 1], unit=""), "unit=''"),
             (lambda: TimeGrid([0, 1], closed=[True]), "every interval is closed"),
+            (
+                lambda: TimeGrid([0, 1, 2], closed=[True, [False]]),
+                r"closed of type object, shape \(2,\); bool of shape",
+            ),
             (lambda: TimeGrid([0, 1, 2], closed=[True]), r"shape \(2,\) is accepted"),
             (lambda: TimeGrid([0, 1], session="soon"), "session='soon'"),
             (lambda: TimeGrid([0, 1], timestamps=pd.DatetimeIndex(["2019-02-15"])), "DatetimeIndex of 2"),
