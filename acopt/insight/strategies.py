@@ -159,7 +159,7 @@ class POV:
     def __post_init__(self) -> None:
         """Check a plain number at once; labelled rates are checked when the problem is there."""
         if isinstance(self.rate, int | float):
-            _check_rate(np.asarray(self.rate, dtype=float))
+            _check_rate(numbers(self.rate, "pov rate"))
 
     @property
     def name(self) -> str:

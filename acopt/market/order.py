@@ -159,7 +159,7 @@ class Order:
     def __add__(self, other: Order) -> Order:
         if not isinstance(other, Order):
             return NotImplemented
-        labels = self._assets.append(other._assets[~other._assets.isin(self._assets)])
+        labels = self._assets.append(other._assets[~other._assets.to_flat_index().isin(self._assets.to_flat_index())])
         order = Order(
             self.initial.reindex(labels, fill_value=0.0) + other.initial.reindex(labels, fill_value=0.0),
             self.target.reindex(labels, fill_value=0.0) + other.target.reindex(labels, fill_value=0.0),
@@ -208,7 +208,7 @@ def _assets_of(initial: Data, target: Data) -> pd.Index:
         if len(index) == 0:
             raise DataError("order: no asset was named")
     if len(named) == 2:
-        return named[0].append(named[1][~named[1].isin(named[0])])
+        return named[0].append(named[1][~named[1].to_flat_index().isin(named[0].to_flat_index())])
     return named[0]
 
 

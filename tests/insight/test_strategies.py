@@ -440,6 +440,11 @@ def test_schedules_of_other_labels_are_refused() -> None:
         compare(basket(), [twap(stock(700.0))])
 
 
+def test_a_rate_beyond_all_numbers_is_refused():
+    with pytest.raises(ac.DataError, match="pov rate"):
+        ac.pov(10**400)
+
+
 @pytest.mark.parametrize("rate", [0.0, -0.1, 8.0, float("nan"), np.array([0.1, 1.5])])
 def test_pov_refuses_a_rate_that_is_no_fraction(rate: object) -> None:
     with pytest.raises(ac.DataError, match=r"pov rate .*: a number in \(0, 1\] is expected|pov rate is nan"):

@@ -232,3 +232,8 @@ def test_a_column_that_is_not_there_is_named(notional):
     frame = pd.DataFrame({"symbol": ["A"], "side": ["sell"], "quantity": [5.0]})
     with pytest.raises(DataError, match="orders: no column"):
         Order.from_frame(frame, notional=notional)
+
+
+def test_labels_that_are_tuples_meet_labels_that_are_not():
+    pair = pd.Series({("X", "Y"): 2.0})
+    assert list((Order.sell({"A": 1.0}) + Order(pair)).assets) == ["A", ("X", "Y")]
