@@ -9,6 +9,7 @@ import cvxpy as cp
 import numpy as np
 
 from acopt.errors import DataError
+from acopt.market.clock import number
 from acopt.market.labels import LARGEST, Array, called
 from acopt.model.algebra import Constraint, Cost, Objective, Parameters, Term
 from acopt.model.paths import Paths, Trajectory, dot
@@ -83,9 +84,10 @@ class SoftRule(Cost):
         bps, what = self.rule.penalty_bps, f"{self.rule.name} penalty_bps"
         if self.rule.unit == "shares":
             return np.asarray(setting.per_asset(bps, what, sign="positive") * 1e-4 * setting.market.prices)
-        if isinstance(bps, bool) or not isinstance(bps, int | float | np.number) or not 0 < bps <= LARGEST:
+        price = number(bps)
+        if price is None or not 0 < price <= LARGEST:
             raise DataError(f"{what}={bps!r}: a number > 0 is expected")
-        return np.asarray(1e-4 * float(bps))
+        return np.asarray(1e-4 * price)
 
     def parameters(self, setting: Setting, weight: float) -> dict[str, Array]:
         """Limits, and the price of every cell outside."""

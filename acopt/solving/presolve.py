@@ -112,6 +112,7 @@ class Substitution:
         out_constant[self._a_slot[~constant]] = False
         self.out = Shape(self._out_p, out_a, out_constant, self.shape.equality[self.rows])
 
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is refused by name before it is solved
     def apply(self, x: Arrays) -> tuple[Arrays, Array, Array]:
         """Return the reduced arrays, and the definition's T (values) and c."""
         pivot = -1.0 / x.a[self._pivot]

@@ -385,3 +385,14 @@ def test_a_second_solver_agrees():
     plan = made.solve(cross_check=True)
     assert not plan.certificate.conic
     assert abs(plan.certificate.cross_check.objective_difference) < 1e-7
+
+
+@pytest.mark.parametrize("penalty", [np.complex128(1), 10**400, "much"])
+def test_a_penalty_in_currency_that_is_no_number(penalty):
+    with pytest.raises(ac.AcoptError, match="penalty_bps"):
+        ac.ExecutionProblem(
+            ac.Order.sell({"A": 1e3}),
+            ac.Market(ac.TimeGrid.uniform(1.0, 2), {"A": 20.0}),
+            ac.TemporaryImpact({"A": 1e-4}),
+            [ac.DollarNeutral(100.0, penalty_bps=penalty)],
+        )
